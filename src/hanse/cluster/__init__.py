@@ -1,0 +1,1 @@
+"""What the cluster knows about itself: state, updates, health; StateStore and CommitLog with their engines."""

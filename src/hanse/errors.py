@@ -1,0 +1,300 @@
+"""Every error a client can see: Elasticsearch's type, reason, status and extra fields.
+
+Rooms raise these with full wording; `rest/errors.py` and `transport/wire_errors.py` are the only renderers.
+Foreign exceptions (OSError, ssl, apsw, tantivy) are translated where the library is called, `raise ... from`.
+Imports nothing of ours. Tests: tests/test_errors.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+_BY_TYPE: dict[str, type[HanseError]] = {}
+
+
+class HanseError(Exception):
+    """An error with Elasticsearch's shape.
+
+    `metadata` holds the extra members rendered beside type and reason (index, resource.id, header, ...).
+    `caused_by` is another HanseError; `root_causes` defaults to the innermost meaning of this error, itself.
+    """
+
+    type: ClassVar[str] = "exception"
+    status: int = 500
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        caused_by: HanseError | None = None,
+        root_causes: Sequence[HanseError] = (),
+        headers: Mapping[str, Sequence[str]] | None = None,
+        **metadata: Any,
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.caused_by = caused_by
+        self.root_causes = tuple(root_causes) or (self,)
+        self.headers: dict[str, list[str]] = {name: list(values) for name, values in (headers or {}).items()}
+        self.metadata: dict[str, Any] = metadata
+        self.name = type(self).type
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _BY_TYPE.setdefault(cls.type, cls)
+
+    def with_metadata(self, **metadata: Any) -> HanseError:
+        """Adds members (keys with dots may come through a mapping unpacked by the caller) and returns itself."""
+        self.metadata.update(metadata)
+        return self
+
+
+class IllegalArgumentError(HanseError):
+    type = "illegal_argument_exception"
+    status = 400
+
+
+class ParsingError(HanseError):
+    """A body or query that is JSON but not what the API understands; metadata line and col where known."""
+
+    type = "parsing_exception"
+    status = 400
+
+
+class XContentParseError(HanseError):
+    type = "x_content_parse_exception"
+    status = 400
+
+
+class JsonParseError(HanseError):
+    """Malformed JSON."""
+
+    type = "json_parse_exception"
+    status = 400
+
+
+class NotXContentError(HanseError):
+    type = "not_x_content_exception"
+    status = 400
+
+
+class ActionRequestValidationError(HanseError):
+    type = "action_request_validation_exception"
+    status = 400
+
+    @classmethod
+    def of(cls, *problems: str) -> ActionRequestValidationError:
+        """`Validation Failed: 1: a;2: b;`, as Elasticsearch numbers them."""
+        return cls("Validation Failed: " + "".join(f"{i}: {p};" for i, p in enumerate(problems, 1)))
+
+
+class MediaTypeHeaderError(HanseError):
+    type = "media_type_header_exception"
+    status = 400
+
+
+class ContentTypeError(HanseError):
+    """Content-Type missing or not supported (406 in Elasticsearch)."""
+
+    type = "illegal_argument_exception"
+    status = 406
+
+
+class ContentTooLongError(HanseError):
+    type = "content_too_long_exception"
+    status = 413
+
+
+class DocumentParsingError(HanseError):
+    type = "document_parsing_exception"
+    status = 400
+
+
+class MapperParsingError(HanseError):
+    type = "mapper_parsing_exception"
+    status = 400
+
+
+class StrictDynamicMappingError(HanseError):
+    type = "strict_dynamic_mapping_exception"
+    status = 400
+
+
+class InvalidIndexNameError(HanseError):
+    type = "invalid_index_name_exception"
+    status = 400
+
+
+class InvalidAliasNameError(HanseError):
+    type = "invalid_alias_name_exception"
+    status = 400
+
+
+class ResourceAlreadyExistsError(HanseError):
+    type = "resource_already_exists_exception"
+    status = 400
+
+
+class ResourceNotFoundError(HanseError):
+    type = "resource_not_found_exception"
+    status = 404
+
+
+class IndexNotFoundError(HanseError):
+    type = "index_not_found_exception"
+    status = 404
+
+    @classmethod
+    def of(cls, index: str, uuid: str = "_na_") -> IndexNotFoundError:
+        error = cls(f"no such index [{index}]", index_uuid=uuid, index=index)
+        error.metadata = {"resource.type": "index_or_alias", "resource.id": index, **error.metadata}
+        return error
+
+
+class AliasesNotFoundError(HanseError):
+    type = "aliases_not_found_exception"
+    status = 404
+
+
+class DocumentMissingError(HanseError):
+    type = "document_missing_exception"
+    status = 404
+
+
+class IndexClosedError(HanseError):
+    type = "index_closed_exception"
+    status = 400
+
+
+class VersionConflictError(HanseError):
+    type = "version_conflict_engine_exception"
+    status = 409
+
+
+class StatusError(HanseError):
+    """An error whose status the raiser names (Elasticsearch's ElasticsearchStatusException)."""
+
+    type = "status_exception"
+
+    def __init__(self, reason: str, status: int, **kwargs: Any) -> None:
+        super().__init__(reason, **kwargs)
+        self.status = status
+
+
+class ClusterBlockError(HanseError):
+    type = "cluster_block_exception"
+    status = 403
+
+
+class SecurityError(HanseError):
+    """401 or 403; the gate alone raises it."""
+
+    type = "security_exception"
+    status = 403
+
+    def __init__(self, reason: str, status: int = 403, **kwargs: Any) -> None:
+        super().__init__(reason, **kwargs)
+        self.status = status
+
+
+class NoSuchRemoteClusterError(HanseError):
+    type = "no_such_remote_cluster_exception"
+    status = 404
+
+    @classmethod
+    def of(cls, alias: str) -> NoSuchRemoteClusterError:
+        return cls(f"no such remote cluster: [{alias}]")
+
+
+class RemoteTransportError(HanseError):
+    """Wraps what a remote cluster answered; REST renders the cause, statuses follow it."""
+
+    type = "remote_transport_exception"
+
+
+class ConnectTransportError(HanseError):
+    """No connection, or none any more: dial, TLS or hello failed. The reason says which check and what mends it."""
+
+    type = "connect_transport_exception"
+    status = 500
+
+
+class NodeDisconnectedError(ConnectTransportError):
+    type = "node_disconnected_exception"
+
+
+class NoSeedNodeLeftError(ConnectTransportError):
+    type = "no_seed_node_left_exception"
+
+
+class ReceiveTimeoutError(HanseError):
+    type = "receive_timeout_transport_exception"
+    status = 500
+
+
+class TaskCancelledError(HanseError):
+    type = "task_cancelled_exception"
+    status = 400
+
+
+class SearchContextMissingError(HanseError):
+    type = "search_context_missing_exception"
+    status = 404
+
+
+class SearchPhaseExecutionError(HanseError):
+    type = "search_phase_execution_exception"
+    status = 400
+
+
+class QueryShardError(HanseError):
+    type = "query_shard_exception"
+    status = 400
+
+
+class RejectedExecutionError(HanseError):
+    type = "es_rejected_execution_exception"
+    status = 429
+
+
+class CircuitBreakingError(HanseError):
+    type = "circuit_breaking_exception"
+    status = 429
+
+
+class TimeoutElapsedError(HanseError):
+    type = "timeout_exception"
+    status = 429
+
+
+class FencedError(HanseError):
+    """A commit log or state store refused a write whose expected position or revision was not the current one."""
+
+    type = "fenced_exception"
+    status = 409
+
+
+class ShardFailedError(HanseError):
+    """A copy that refuses to serve because what is on disk contradicts itself."""
+
+    type = "shard_failed_exception"
+    status = 503
+
+
+class SettingsError(HanseError):
+    """elasticsearch.yml, -E or the keystore: the node does not start. The reason names the setting."""
+
+    type = "settings_exception"
+    status = 400
+
+
+class UnknownRemoteError(HanseError):
+    """An error type that a peer sent and this version does not know; `name` keeps the peer's type."""
+
+    type = "exception"
+
+
+def error_class(type_name: str) -> type[HanseError] | None:
+    """The class that carries this Elasticsearch type, None when nobody here raises it."""
+    return _BY_TYPE.get(type_name)

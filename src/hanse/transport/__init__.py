@@ -1,0 +1,1 @@
+"""How nodes talk: named actions, typed messages, frames over mutual TLS, connection pools."""
