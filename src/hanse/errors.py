@@ -162,6 +162,11 @@ class DocumentMissingError(HanseError):
     status = 404
 
 
+class RoutingMissingError(HanseError):
+    type = "routing_missing_exception"
+    status = 400
+
+
 class IndexClosedError(HanseError):
     type = "index_closed_exception"
     status = 400
@@ -170,6 +175,16 @@ class IndexClosedError(HanseError):
 class VersionConflictError(HanseError):
     type = "version_conflict_engine_exception"
     status = 409
+
+
+class RetentionLeaseNotFoundError(HanseError):
+    type = "retention_lease_not_found_exception"
+    status = 404
+
+
+class RetentionLeaseAlreadyExistsError(HanseError):
+    type = "retention_lease_already_exists_exception"
+    status = 400
 
 
 class StatusError(HanseError):
@@ -224,6 +239,12 @@ class NodeDisconnectedError(ConnectTransportError):
     type = "node_disconnected_exception"
 
 
+class NodeNotConnectedError(ConnectTransportError):
+    """The connection was gone before anything was sent, so the call may be made elsewhere."""
+
+    type = "node_not_connected_exception"
+
+
 class NoSeedNodeLeftError(ConnectTransportError):
     type = "no_seed_node_left_exception"
 
@@ -246,6 +267,26 @@ class SearchContextMissingError(HanseError):
 class SearchPhaseExecutionError(HanseError):
     type = "search_phase_execution_exception"
     status = 400
+
+
+class AggregationExecutionError(HanseError):
+    """An aggregation that parsed but cannot be carried out on these fields or joined with these partial answers."""
+
+    type = "aggregation_execution_exception"
+    status = 400
+
+
+class TooManyBucketsError(AggregationExecutionError):
+    type = "too_many_buckets_exception"
+    status = 400
+
+    @classmethod
+    def of(cls, max_buckets: int) -> TooManyBucketsError:
+        return cls(
+            f"Trying to create too many buckets. Must be less than or equal to: [{max_buckets}] but was "
+            f"[{max_buckets + 1}]. This limit can be set by changing the [search.max_buckets] cluster level setting.",
+            max_buckets=max_buckets,
+        )
 
 
 class QueryShardError(HanseError):

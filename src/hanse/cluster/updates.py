@@ -13,6 +13,7 @@ import structlog
 
 from hanse.cluster.state import ClusterState
 from hanse.cluster.store import StateStore
+from hanse.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -27,11 +28,12 @@ class ClusterService:
     spawn. A listener sees every version once, in order.
     """
 
-    def __init__(self, store: StateStore, state: ClusterState) -> None:
+    def __init__(self, store: StateStore, state: ClusterState, tasks: Tasks | None = None) -> None:
         self._store = store
         self._state = state
         self._listeners: list[Listener] = []
         self._lock = asyncio.Lock()
+        self._tasks = tasks or Tasks()
 
     @property
     def state(self) -> ClusterState:
@@ -45,8 +47,12 @@ class ClusterService:
     async def update(self, reason: str, change: Change) -> ClusterState:
         """Applies `change` to the current state and commits it. `change` may raise: then nothing happens.
 
-        A change that returns the very same state is no update. Returns the state in force afterwards.
+        A change that returns the very same state is no update. Returns the state in force afterwards. A caller that is
+        cancelled does not stop a commit half-way: memory and disk must not disagree.
         """
+        return await asyncio.shield(self._tasks.spawn(f"update cluster state: {reason}", self._update(reason, change)))
+
+    async def _update(self, reason: str, change: Change) -> ClusterState:
         async with self._lock:
             old = self._state
             changed = change(old)

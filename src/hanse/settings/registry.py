@@ -33,7 +33,10 @@ class Scope(Flag):
 
 @dataclass(frozen=True, slots=True)
 class Setting(Generic[T]):
-    """One setting. `key` may hold one `*` for a name chosen by the user (`cluster.remote.*.seeds`)."""
+    """One setting. `key` may hold one `*` for a name chosen by the user (`cluster.remote.*.seeds`).
+
+    A `*` at the end stands for everything below (`index.analysis.*`).
+    """
 
     key: str
     parse: Callable[[RawValue, str], T]
@@ -50,7 +53,8 @@ class Setting(Generic[T]):
 
     @property
     def pattern(self) -> re.Pattern[str]:
-        return re.compile("^" + re.escape(self.key).replace(r"\*", r"([^.]+)") + "$")
+        wanted = r"(.+)" if self.key.endswith(".*") else r"([^.]+)"
+        return re.compile("^" + re.escape(self.key).replace(r"\*", wanted) + "$")
 
 
 class Settings(Mapping[str, RawValue]):

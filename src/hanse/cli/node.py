@@ -1,0 +1,79 @@
+"""`hanse node`: reads the configuration, starts the node, stops it cleanly on SIGTERM or SIGINT.
+
+A configuration that cannot work ends with one line that names the setting and exit status 78, as Elasticsearch's
+bootstrap does. Tests: tests/cli/test_node.py, tests/journeys/.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from hanse.errors import HanseError
+
+EXIT_CONFIGURATION = 78
+
+
+@click.command()
+@click.option(
+    "--config",
+    "config_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="ES_PATH_CONF",
+    default=Path("config"),
+    show_default=True,
+    help="Folder that holds elasticsearch.yml.",
+)
+@click.option("-E", "overrides", multiple=True, metavar="KEY=VALUE", help="A setting; wins over elasticsearch.yml.")
+@click.option("-p", "--pidfile", type=click.Path(path_type=Path), help="Write the process id there.")
+@click.option("-q", "--quiet", is_flag=True, help="No log on the console.")
+def node(config_dir: Path, overrides: tuple[str, ...], pidfile: Path | None, quiet: bool) -> None:
+    """Run a node until SIGTERM or Ctrl-C."""
+    import uvloop
+
+    from hanse.node import Node, read_settings
+    from hanse.settings.logs import configure_logs
+
+    try:
+        settings = read_settings(config_dir, _pairs(overrides))
+        configure_logs(settings, console=not quiet)
+        running = Node(config_dir, settings, elastic_password=os.environ.get("ELASTIC_PASSWORD"))
+        if pidfile is not None:
+            pidfile.write_text(str(os.getpid()))
+        uvloop.run(_serve(running))
+    except HanseError as error:
+        print(f"ERROR: {error.reason}", file=sys.stderr)
+        sys.exit(EXIT_CONFIGURATION)
+    finally:
+        if pidfile is not None:
+            pidfile.unlink(missing_ok=True)
+
+
+def _pairs(overrides: tuple[str, ...]) -> dict[str, str]:
+    pairs = {}
+    for override in overrides:
+        key, found, value = override.partition("=")
+        if not found or not key:
+            raise click.BadParameter(f"[{override}] is not KEY=VALUE", param_hint="-E")
+        pairs[key] = value
+    return pairs
+
+
+async def _serve(running: object) -> None:
+    from hanse.node import Node
+
+    assert isinstance(running, Node)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await running.start()
+    try:
+        await stop.wait()
+    finally:
+        await running.close()

@@ -1,0 +1,457 @@
+"""The cluster actions: state, settings, nodes, licence and usage, as monitoring tools and clients read them.
+
+Tests: tests/cluster/test_administration.py.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+import msgspec
+
+from hanse import __version__
+from hanse.cluster import requests
+from hanse.cluster.health import HealthAction, cluster_health
+from hanse.cluster.state import ClusterState, NodeMetadata
+from hanse.cluster.updates import ClusterService
+from hanse.errors import ActionRequestValidationError, IllegalArgumentError
+from hanse.settings.registry import RawValue, Scope, Settings, SettingsRegistry, nest
+from hanse.transport.actions import ActionRegistry, Call, Empty
+
+Validator = Callable[[Settings], None]
+"""Checks settings as they would be in force; raises IllegalArgumentError."""
+
+
+class ClusterAdministration:
+    """Handlers over the cluster state and this node's settings. One node answers for all it knows."""
+
+    def __init__(
+        self,
+        cluster: ClusterService,
+        node_settings: Settings,
+        registry: SettingsRegistry,
+        *,
+        version: str,
+        validators: tuple[Validator, ...] = (),
+        gauges: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:
+        self._cluster = cluster
+        self._node_settings = node_settings
+        self._registry = registry
+        self._version = version
+        self._validators = validators
+        self._gauges = gauges
+        self._started = time.monotonic()
+        self._started_at_ms = time.time_ns() // 1_000_000
+
+    async def read_settings(self, call: Call, request: requests.ReadSettings) -> dict[str, Any]:
+        """Flat settings; REST nests them."""
+        state = self._cluster.state
+        answer: dict[str, Any] = {"persistent": dict(state.persistent), "transient": dict(state.transient)}
+        if request.include_defaults:
+            defaults = {s.key: s.default_text for s in self._registry.all() if s.default_text is not None}
+            shown = {**{k: v for k, v in defaults.items() if "*" not in k}, **self._node_settings}
+            answer["defaults"] = {key: value for key, value in shown.items() if not self._is_secret(key)}
+        return answer
+
+    def _is_secret(self, key: str) -> bool:
+        setting = self._registry.find(key)
+        return "password" in key or "passphrase" in key or (setting is not None and bool(setting.scope & Scope.SECURE))
+
+    async def update_settings(self, call: Call, request: requests.UpdateSettings) -> dict[str, Any]:
+        if not request.persistent and not request.transient:
+            raise ActionRequestValidationError.of("no settings to update")
+
+        def change(state: ClusterState) -> ClusterState:
+            for what, values in (("persistent", request.persistent), ("transient", request.transient)):
+                self._check(what, values)
+            persistent = dict(Settings(state.persistent).merged(_expanded(state.persistent, request.persistent)))
+            transient = dict(Settings(state.transient).merged(_expanded(state.transient, request.transient)))
+            effective = Settings({**self._node_settings, **persistent, **transient})
+            for validate in self._validators:
+                validate(effective)
+            if persistent == state.persistent and transient == state.transient:
+                return state
+            return msgspec.structs.replace(state, persistent=persistent, transient=transient)
+
+        await self._cluster.update("cluster-settings", change)
+        return {
+            "acknowledged": True,
+            "persistent": {key: value for key, value in request.persistent.items() if value is not None},
+            "transient": {key: value for key, value in request.transient.items() if value is not None},
+        }
+
+    def _check(self, what: str, values: Mapping[str, RawValue | None]) -> None:
+        for key, value in values.items():
+            setting = self._registry.find(key)
+            if setting is None:
+                if value is None:
+                    continue
+                raise IllegalArgumentError(f"{what} setting [{key}], not recognized")
+            if not Scope.DYNAMIC & setting.scope:
+                raise IllegalArgumentError(f"{what} setting [{key}], not dynamically updateable")
+            if value is not None:
+                setting.parse(value, key)
+
+    async def state(self, call: Call, request: requests.ReadState) -> dict[str, Any]:
+        """The whole state as Elasticsearch shapes it; security entries are never part of it."""
+        state = self._cluster.state
+        metrics = set(request.metrics) or {"_all"}
+
+        def wanted(name: str) -> bool:
+            return bool(metrics & {"_all", name})
+
+        names = [
+            name
+            for name in sorted(state.indices)
+            if not request.indices or any(_fits(name, part) for part in request.indices)
+        ]
+        answer: dict[str, Any] = {"cluster_name": state.cluster_name, "cluster_uuid": state.cluster_uuid}
+        if wanted("version") or wanted("master_node") or wanted("metadata"):
+            answer["version"] = state.version
+            answer["state_uuid"] = state.cluster_uuid
+        if wanted("master_node"):
+            answer["master_node"] = state.master_node
+        if wanted("blocks"):
+            answer["blocks"] = _blocks(state, names)
+        if wanted("nodes"):
+            answer["nodes"] = {node.id: _node_entry(node) for node in state.nodes.values()}
+        if wanted("metadata"):
+            answer["metadata"] = _metadata(state, names)
+        if wanted("routing_table"):
+            answer["routing_table"] = {"indices": {name: {"shards": _routing(state, name)} for name in names}}
+        if wanted("routing_nodes"):
+            shards = [copy for name in names for copies in _routing(state, name).values() for copy in copies]
+            master = state.master_node or ""
+            answer["routing_nodes"] = {
+                "unassigned": [copy for copy in shards if copy["node"] is None],
+                "nodes": {master: [copy for copy in shards if copy["node"] is not None]},
+            }
+        return answer
+
+    async def nodes_info(self, call: Call, request: requests.ReadNodes) -> dict[str, Any]:
+        nodes = self._chosen(request.nodes)
+        return {
+            "_nodes": {"total": len(nodes), "successful": len(nodes), "failed": 0},
+            "cluster_name": self._cluster.state.cluster_name,
+            "nodes": {node.id: self._info(node, set(request.metrics)) for node in nodes},
+        }
+
+    def _chosen(self, names: tuple[str, ...]) -> list[NodeMetadata]:
+        state = self._cluster.state
+        nodes = list(state.nodes.values())
+        if not names or "_all" in names:
+            return nodes
+        chosen = []
+        for node in nodes:
+            known = {node.id, node.name, "_local", *(f"{role}:true" for role in node.roles)}
+            if node.id == state.master_node:
+                known.add("_master")
+            if any(name in known or _fits(node.name, name) or _fits(node.id, name) for name in names):
+                chosen.append(node)
+        return chosen
+
+    def _info(self, node: NodeMetadata, metrics: set[str]) -> dict[str, Any]:
+        info: dict[str, Any] = {
+            "name": node.name,
+            "transport_address": node.transport_address,
+            "host": node.transport_address.rpartition(":")[0],
+            "ip": node.transport_address.rpartition(":")[0],
+            "version": self._version,
+            "build_flavor": "default",
+            "build_type": "tar",
+            "build_hash": _build_hash(),
+            "hanse_version": __version__,
+            "roles": sorted(node.roles),
+            "attributes": node.attributes,
+        }
+        sections: dict[str, Callable[[], Any]] = {
+            "settings": lambda: nest({k: v for k, v in self._node_settings.items() if not self._is_secret(k)}),
+            "os": lambda: {
+                "name": platform.system(),
+                "arch": platform.machine(),
+                "version": platform.release(),
+                "available_processors": os.cpu_count(),
+                "allocated_processors": os.cpu_count(),
+            },
+            "process": lambda: {"id": os.getpid(), "mlockall": False, "refresh_interval_in_millis": 1000},
+            "jvm": lambda: {
+                "pid": os.getpid(),
+                "version": platform.python_version(),
+                "vm_name": platform.python_implementation(),
+                "start_time_in_millis": self._started_at_ms,
+                "mem": {"heap_max_in_bytes": 0},
+            },
+            "thread_pool": dict,
+            "transport": lambda: {
+                "bound_address": [node.transport_address],
+                "publish_address": node.transport_address,
+                "profiles": {},
+            },
+            "http": lambda: {
+                "bound_address": [node.http_address],
+                "publish_address": node.http_address,
+                "max_content_length_in_bytes": 104_857_600,
+            },
+            "plugins": list,
+            "modules": list,
+            "ingest": lambda: {"processors": []},
+        }
+        for name, section in sections.items():
+            if not metrics or "_all" in metrics or name in metrics:
+                info[name] = section()
+        return info
+
+    async def nodes_stats(self, call: Call, request: requests.ReadNodes) -> dict[str, Any]:
+        nodes = self._chosen(request.nodes)
+        return {
+            "_nodes": {"total": len(nodes), "successful": len(nodes), "failed": 0},
+            "cluster_name": self._cluster.state.cluster_name,
+            "nodes": {node.id: self._stats(node) for node in nodes},
+        }
+
+    def _stats(self, node: NodeMetadata) -> dict[str, Any]:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        load = os.getloadavg()
+        disk = os.statvfs("/")
+        return {
+            "timestamp": time.time_ns() // 1_000_000,
+            "name": node.name,
+            "transport_address": node.transport_address,
+            "host": node.transport_address.rpartition(":")[0],
+            "ip": node.transport_address,
+            "roles": sorted(node.roles),
+            "attributes": node.attributes,
+            "os": {"cpu": {"load_average": {"1m": load[0], "5m": load[1], "15m": load[2]}}},
+            "process": {
+                "open_file_descriptors": len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else -1,
+                "cpu": {"total_in_millis": int((usage.ru_utime + usage.ru_stime) * 1000)},
+                "mem": {"total_virtual_in_bytes": usage.ru_maxrss * 1024},
+            },
+            "jvm": {
+                "uptime_in_millis": int((time.monotonic() - self._started) * 1000),
+                "mem": {"heap_used_in_bytes": resident_bytes(), "heap_used_percent": 0, "heap_max_in_bytes": 0},
+            },
+            "fs": {
+                "total": {
+                    "total_in_bytes": disk.f_blocks * disk.f_frsize,
+                    "free_in_bytes": disk.f_bfree * disk.f_frsize,
+                    "available_in_bytes": disk.f_bavail * disk.f_frsize,
+                }
+            },
+            **self._gauges(),
+        }
+
+    async def stats(self, call: Call, request: Empty) -> dict[str, Any]:
+        state = self._cluster.state
+        health = cluster_health(state)
+        return {
+            "_nodes": {"total": len(state.nodes), "successful": len(state.nodes), "failed": 0},
+            "cluster_name": state.cluster_name,
+            "cluster_uuid": state.cluster_uuid,
+            "timestamp": time.time_ns() // 1_000_000,
+            "status": health["status"],
+            "indices": {
+                "count": len(state.indices),
+                "shards": {"total": health["active_shards"], "primaries": health["active_primary_shards"]},
+            },
+            "nodes": {"count": {"total": len(state.nodes)}, "versions": [self._version]},
+        }
+
+    async def pending_tasks(self, call: Call, request: Empty) -> dict[str, Any]:
+        return {"tasks": []}
+
+    async def main(self, call: Call, request: Empty) -> dict[str, Any]:
+        state = self._cluster.state
+        name = state.nodes[state.master_node].name if state.master_node in state.nodes else ""
+        return {
+            "name": name,
+            "cluster_name": state.cluster_name,
+            "cluster_uuid": state.cluster_uuid,
+            "version": self._version,
+        }
+
+    async def license(self, call: Call, request: Empty) -> dict[str, Any]:
+        """Hanse has no licences; tools look for an active one before they work."""
+        return {
+            "license": {
+                "status": "active",
+                "uid": self._cluster.state.cluster_uuid,
+                "type": "basic",
+                "issue_date": "2026-01-01T00:00:00.000Z",
+                "issue_date_in_millis": 1_767_225_600_000,
+                "max_nodes": 1000,
+                "max_resource_units": None,
+                "issued_to": self._cluster.state.cluster_name,
+                "issuer": "hanse (free software, everything is enabled)",
+                "start_date_in_millis": -1,
+            }
+        }
+
+    async def xpack_info(self, call: Call, request: Empty) -> dict[str, Any]:
+        license = (await self.license(call, request))["license"]
+        features = {
+            name: {"available": on, "enabled": on}
+            for name, on in {"ccr": True, "security": True, "ml": False, "graph": False, "watcher": False}.items()
+        }
+        return {
+            "build": {"hash": _build_hash(), "date": "2026-01-01T00:00:00.000Z"},
+            "license": {"uid": license["uid"], "type": "basic", "mode": "basic", "status": "active"},
+            "features": features,
+            "tagline": "You know, for X",
+        }
+
+    async def xpack_usage(self, call: Call, request: Empty) -> dict[str, Any]:
+        followers = [index for index in self._cluster.state.indices.values() if index.is_follower]
+        patterns = self._cluster.state.customs.get("ccr_auto_follow", {})
+        return {
+            "security": {"available": True, "enabled": True},
+            "ccr": {
+                "available": True,
+                "enabled": True,
+                "follower_indices_count": len(followers),
+                "auto_follow_patterns_count": len(patterns),
+            },
+            "remote_clusters": {"size": len(_aliases(self._cluster.state, self._node_settings))},
+        }
+
+    async def reload_secure_settings(self, call: Call, request: requests.ReadNodes) -> dict[str, Any]:
+        nodes = self._chosen(request.nodes)
+        return {
+            "_nodes": {"total": len(nodes), "successful": len(nodes), "failed": 0},
+            "cluster_name": self._cluster.state.cluster_name,
+            "nodes": {node.id: {"name": node.name} for node in nodes},
+        }
+
+    async def reroute(self, call: Call, request: Empty) -> dict[str, Any]:
+        """Nothing to move on one node; the answer is the state, as tools expect."""
+        state = self._cluster.state
+        return {"acknowledged": True, "state": {"cluster_uuid": state.cluster_uuid, "version": state.version}}
+
+
+def register(registry: ActionRegistry, cluster: ClusterService, administration: ClusterAdministration) -> None:
+    registry.register(requests.HEALTH, HealthAction(cluster).health)
+    registry.register(requests.STATE, administration.state)
+    registry.register(requests.GET_SETTINGS, administration.read_settings)
+    registry.register(requests.UPDATE_SETTINGS, administration.update_settings)
+    registry.register(requests.NODES_INFO, administration.nodes_info)
+    registry.register(requests.NODES_STATS, administration.nodes_stats)
+    registry.register(requests.STATS, administration.stats)
+    registry.register(requests.PENDING_TASKS, administration.pending_tasks)
+    registry.register(requests.MAIN, administration.main)
+    registry.register(requests.LICENSE, administration.license)
+    registry.register(requests.XPACK_INFO, administration.xpack_info)
+    registry.register(requests.XPACK_USAGE, administration.xpack_usage)
+    registry.register(requests.RELOAD_SECURE_SETTINGS, administration.reload_secure_settings)
+    registry.register(requests.REROUTE, administration.reroute)
+
+
+def resident_bytes() -> int:
+    """What this process holds in memory now."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def _build_hash() -> str:
+    return "hanse" + __version__.replace(".", "")
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return pattern == "_all" or fnmatchcase(name, pattern)
+
+
+def _expanded(current: Mapping[str, RawValue], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`cluster.remote.berlin: null` and `cluster.remote.berlin.*: null` remove everything below."""
+    expanded: dict[str, Any] = {}
+    for key, value in changes.items():
+        prefix = key[:-1] if key.endswith("*") else key + "."
+        below = [name for name in current if name.startswith(prefix)] if value is None else []
+        for name in below or [key]:
+            expanded[name] = value
+    return expanded
+
+
+def _aliases(state: ClusterState, node_settings: Settings) -> set[str]:
+    keys = [*node_settings, *state.persistent, *state.transient]
+    return {key.split(".")[2] for key in keys if key.startswith("cluster.remote.") and key.count(".") >= 3}
+
+
+def _node_entry(node: NodeMetadata) -> dict[str, Any]:
+    return {
+        "name": node.name,
+        "ephemeral_id": node.ephemeral_id,
+        "transport_address": node.transport_address,
+        "attributes": node.attributes,
+        "roles": sorted(node.roles),
+        "version": node.version,
+    }
+
+
+def _blocks(state: ClusterState, names: list[str]) -> dict[str, Any]:
+    numbers = {"read_only": "5", "read": "7", "write": "8", "metadata": "9", "read_only_allow_delete": "12"}
+    indices: dict[str, Any] = {}
+    for name in names:
+        index = state.indices[name]
+        found = {
+            number: {"description": f"index {block} (api)", "retryable": False, "levels": [block]}
+            for block, number in numbers.items()
+            if index.settings.get(f"index.blocks.{block}") == "true"
+        }
+        if not index.is_open:
+            found["4"] = {"description": "index closed", "retryable": False, "levels": ["read", "write"]}
+        if found:
+            indices[name] = found
+    return {"indices": indices} if indices else {}
+
+
+def _metadata(state: ClusterState, names: list[str]) -> dict[str, Any]:
+    return {
+        "cluster_uuid": state.cluster_uuid,
+        "cluster_uuid_committed": True,
+        "cluster_coordination": {"term": 1, "last_committed_config": [], "last_accepted_config": []},
+        "templates": {
+            name: {**body, "mappings": body.get("mappings", {})} for name, body in state.legacy_templates.items()
+        },
+        "index_template": {"index_template": state.index_templates},
+        "component_template": {"component_template": state.component_templates},
+        "indices": {
+            name: {
+                "version": index.version,
+                "mapping_version": index.mapping_version,
+                "settings_version": index.settings_version,
+                "aliases_version": index.aliases_version,
+                "state": index.state,
+                "settings": nest(index.settings),
+                "mappings": {"_doc": index.mappings} if index.mappings else {},
+                "aliases": sorted(index.aliases),
+                "primary_terms": {str(n): term for n, term in enumerate(index.primary_terms)},
+            }
+            for name in names
+            if (index := state.indices[name])
+        },
+        "index-graveyard": {"tombstones": []},
+    }
+
+
+def _routing(state: ClusterState, name: str) -> dict[str, list[dict[str, Any]]]:
+    index = state.indices[name]
+    table: dict[str, list[dict[str, Any]]] = {}
+    for number in range(index.number_of_shards):
+        primary = {
+            "state": "STARTED",
+            "primary": True,
+            "node": state.master_node,
+            "relocating_node": None,
+            "shard": number,
+            "index": name,
+        }
+        replica = {**primary, "state": "UNASSIGNED", "primary": False, "node": None}
+        table[str(number)] = [primary, *[replica] * index.number_of_replicas]
+    return table

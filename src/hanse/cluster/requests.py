@@ -1,0 +1,64 @@
+"""Typed requests and actions about the cluster itself; the names are Elasticsearch's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hanse.transport.actions import Action, Empty, IndicesOptions, Scope
+
+_ALL = IndicesOptions(ignore_unavailable=True, expand_closed=True, expand_hidden=True, forbid_closed_indices=False)
+
+
+class Health(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`indices` limits the answer; `wait_for_*` hold it back until reached or `timeout_s` is over (then 408)."""
+
+    indices: tuple[str, ...] = ()
+    options: IndicesOptions = _ALL
+    level: str = "cluster"
+    wait_for_status: str | None = None
+    wait_for_nodes: str | None = None
+    wait_for_active_shards: str | None = None
+    wait_for_no_relocating_shards: bool = False
+    wait_for_no_initializing_shards: bool = False
+    timeout_s: float = 30.0
+
+
+class ReadState(msgspec.Struct, frozen=True, omit_defaults=True):
+    metrics: tuple[str, ...] = ()
+    indices: tuple[str, ...] = ()
+    options: IndicesOptions = _ALL
+
+
+class ReadSettings(msgspec.Struct, frozen=True, omit_defaults=True):
+    include_defaults: bool = False
+
+
+class UpdateSettings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Flat raw settings; None removes."""
+
+    persistent: dict[str, Any] = {}
+    transient: dict[str, Any] = {}
+
+
+class ReadNodes(msgspec.Struct, frozen=True, omit_defaults=True):
+    nodes: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+
+HEALTH = Action("cluster:monitor/health", Health, dict, Scope.CLUSTER)
+STATE = Action("cluster:monitor/state", ReadState, dict, Scope.CLUSTER)
+GET_SETTINGS = Action("cluster:monitor/settings", ReadSettings, dict, Scope.CLUSTER)
+UPDATE_SETTINGS = Action("cluster:admin/settings/update", UpdateSettings, dict, Scope.CLUSTER)
+NODES_INFO = Action("cluster:monitor/nodes/info", ReadNodes, dict, Scope.CLUSTER)
+NODES_STATS = Action("cluster:monitor/nodes/stats", ReadNodes, dict, Scope.CLUSTER)
+STATS = Action("cluster:monitor/stats", Empty, dict, Scope.CLUSTER)
+PENDING_TASKS = Action("cluster:monitor/task", Empty, dict, Scope.CLUSTER)
+MAIN = Action("cluster:monitor/main", Empty, dict, Scope.CLUSTER)
+LICENSE = Action("cluster:monitor/xpack/license/get", Empty, dict, Scope.CLUSTER)
+XPACK_INFO = Action("cluster:monitor/xpack/info", Empty, dict, Scope.CLUSTER)
+XPACK_USAGE = Action("cluster:monitor/xpack/usage", Empty, dict, Scope.CLUSTER)
+RELOAD_SECURE_SETTINGS = Action("cluster:admin/nodes/reload_secure_settings", ReadNodes, dict, Scope.CLUSTER)
+ALLOCATION_EXPLAIN = Action("cluster:monitor/allocation/explain", ReadState, dict, Scope.CLUSTER)
+REROUTE = Action("cluster:admin/reroute", Empty, dict, Scope.CLUSTER)

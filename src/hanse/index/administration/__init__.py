@@ -1,0 +1,1 @@
+"""Index administration: create, delete, open, close, mappings, settings, aliases, templates, statistics."""

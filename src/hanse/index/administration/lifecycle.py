@@ -1,0 +1,113 @@
+"""Delete, open, close, block, refresh, flush: what happens to whole indices.
+
+Tests: tests/index/administration/test_lifecycle.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from hanse.cluster.state import ClusterState
+from hanse.cluster.updates import ClusterService
+from hanse.errors import IllegalArgumentError
+from hanse.index import settings as index_settings
+from hanse.index.administration.create import replaced
+from hanse.index.administration.requests import AddBlock, ByNames
+from hanse.index.service import Indices
+from hanse.transport.actions import Acknowledged, Call
+
+
+class IndexLifecycle:
+    def __init__(self, cluster: ClusterService, indices: Indices) -> None:
+        self._cluster = cluster
+        self._indices = indices
+
+    async def delete(self, call: Call, request: ByNames) -> Acknowledged:
+        self._refuse_aliases(request)
+        names = call.targets.names
+
+        def change(state: ClusterState) -> ClusterState:
+            for name in names:
+                state = state.without_index(name)
+            return state
+
+        if names:
+            await self._cluster.update(f"delete-index {list(names)}", change)
+        return Acknowledged()
+
+    def _refuse_aliases(self, request: ByNames) -> None:
+        """Deleting through an alias would take an index the caller did not name."""
+        for name in request.indices:
+            if any(name in index.aliases for index in self._cluster.state.indices.values()):
+                raise IllegalArgumentError(
+                    f"The provided expression [{name}] matches an alias, specify the corresponding concrete indices "
+                    f"instead."
+                )
+
+    async def open(self, call: Call, request: ByNames) -> dict[str, Any]:
+        await self._set_state(call.targets.names, "open")
+        for name in call.targets.names:
+            await self._indices.ready(name)
+        return {"acknowledged": True, "shards_acknowledged": True}
+
+    async def close(self, call: Call, request: ByNames) -> dict[str, Any]:
+        names = call.targets.names
+        was_open = {name for name in names if self._cluster.state.indices[name].is_open}
+        await self._set_state(names, "close")
+        return {
+            "acknowledged": True,
+            "shards_acknowledged": bool(was_open),
+            "indices": {name: {"closed": True} for name in names if name in was_open},
+        }
+
+    async def _set_state(self, names: tuple[str, ...], wanted: str) -> None:
+        def change(state: ClusterState) -> ClusterState:
+            for name in names:
+                index = state.indices[name]
+                if index.state != wanted:
+                    state = state.with_index(replaced(index, state=wanted))
+            return state
+
+        await self._cluster.update(f"{wanted}-indices {list(names)}", change)
+
+    async def block(self, call: Call, request: AddBlock) -> dict[str, Any]:
+        if request.block not in index_settings.BLOCKS:
+            raise IllegalArgumentError(f"No block found with name {request.block}")
+        key = f"index.blocks.{request.block}"
+
+        def change(state: ClusterState) -> ClusterState:
+            for name in call.targets.names:
+                index = state.indices[name]
+                state = state.with_index(
+                    replaced(
+                        index, settings={**index.settings, key: "true"}, settings_version=index.settings_version + 1
+                    )
+                )
+            return state
+
+        await self._cluster.update(f"add-index-block [{request.block}]", change)
+        return {
+            "acknowledged": True,
+            "shards_acknowledged": True,
+            "indices": [{"name": name, "blocked": True} for name in call.targets.names],
+        }
+
+    async def refresh(self, call: Call, request: ByNames) -> dict[str, Any]:
+        shards = [shard for name in call.targets.names for shard in self._indices.get(name).shards]
+        await asyncio.gather(*(shard.refresh() for shard in shards))
+        return {"_shards": self._shards(call)}
+
+    async def acknowledge_shards(self, call: Call, request: ByNames) -> dict[str, Any]:
+        """Flush, force merge, clear cache: every write is on disk already and segments merge by themselves."""
+        return {"_shards": self._shards(call)}
+
+    async def flush(self, call: Call, request: ByNames) -> dict[str, Any]:
+        return await self.refresh(call, request)
+
+    def _shards(self, call: Call) -> dict[str, int]:
+        """Replica copies count in `total` as Elasticsearch counts them: wanted, not necessarily there."""
+        indices = [self._cluster.state.indices[name] for name in call.targets.names]
+        started = sum(index.number_of_shards for index in indices)
+        total = sum(index.number_of_shards * (index.number_of_replicas + 1) for index in indices)
+        return {"total": total, "successful": started, "failed": 0}

@@ -1,0 +1,123 @@
+"""Index statistics, segments and recovery, as the monitoring APIs and `_cat` show them.
+
+Tests: tests/index/administration/test_statistics.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hanse.cluster.state import IndexMetadata
+from hanse.cluster.updates import ClusterService
+from hanse.index.administration.requests import ByNames, Stats
+from hanse.index.service import Indices
+from hanse.transport.actions import Call
+
+
+class IndexStatistics:
+    def __init__(self, cluster: ClusterService, indices: Indices) -> None:
+        self._cluster = cluster
+        self._indices = indices
+
+    async def stats(self, call: Call, request: Stats) -> dict[str, Any]:
+        """Sections by index and shard; REST picks metrics and the level."""
+        answer: dict[str, Any] = {}
+        total: dict[str, Any] = {}
+        copies = started = 0
+        for name in sorted(call.targets.names):
+            index = self._cluster.state.indices[name]
+            if not index.is_open:
+                continue
+            shards = {str(shard.number): shard.stats() for shard in self._indices.get(name).shards}
+            merged: dict[str, Any] = {}
+            for stats in shards.values():
+                merged = added(merged, stats)
+            total = added(total, merged)
+            copies += index.number_of_shards * (index.number_of_replicas + 1)
+            started += index.number_of_shards
+            answer[name] = {
+                "uuid": index.uuid,
+                "health": health_of(index),
+                "status": "open",
+                "primaries": _without_shard_parts(merged),
+                "total": _without_shard_parts(merged),
+                "shards": {number: [self._shard_entry(stats)] for number, stats in shards.items()},
+            }
+        return {
+            "_shards": {"total": copies, "successful": started, "failed": 0},
+            "_all": {"primaries": _without_shard_parts(total), "total": _without_shard_parts(total)},
+            "indices": answer,
+        }
+
+    def _shard_entry(self, stats: dict[str, Any]) -> dict[str, Any]:
+        node = next(iter(self._cluster.state.nodes), None)
+        routing = {"state": "STARTED", "primary": True, "node": node, "relocating_node": None}
+        return {"routing": routing, **stats}
+
+    async def segments(self, call: Call, request: ByNames) -> dict[str, Any]:
+        indices: dict[str, Any] = {}
+        for name in sorted(call.targets.names):
+            shards: dict[str, Any] = {}
+            for shard in self._indices.get(name).shards:
+                stats = shard.stats()
+                shards[str(shard.number)] = [
+                    {
+                        "routing": {
+                            "state": "STARTED",
+                            "primary": True,
+                            "node": next(iter(self._cluster.state.nodes), None),
+                        },
+                        "num_committed_segments": stats["segments"]["count"],
+                        "num_search_segments": stats["segments"]["count"],
+                        "segments": {},
+                    }
+                ]
+            indices[name] = {"shards": shards}
+        count = sum(len(entry["shards"]) for entry in indices.values())
+        return {"_shards": {"total": count, "successful": count, "failed": 0}, "indices": indices}
+
+    async def recovery(self, call: Call, request: ByNames) -> dict[str, Any]:
+        """Every copy was opened from this node's own files."""
+        answer: dict[str, Any] = {}
+        node = next(iter(self._cluster.state.nodes.values()), None)
+        shown = {"id": node.id, "name": node.name, "transport_address": node.transport_address} if node else {}
+        for name in sorted(call.targets.names):
+            index = self._cluster.state.indices[name]
+            kind = "SNAPSHOT" if index.is_follower else "EMPTY_STORE"
+            answer[name] = {
+                "shards": [
+                    {
+                        "id": shard.number,
+                        "type": kind,
+                        "stage": "DONE",
+                        "primary": True,
+                        "source": {} if kind == "EMPTY_STORE" else {"repository": "_ccr_", "snapshot": "_latest_"},
+                        "target": shown,
+                    }
+                    for shard in self._indices.get(name).shards
+                ]
+            }
+        return answer
+
+
+def health_of(index: IndexMetadata, data_nodes: int = 1) -> str:
+    """Green when every wanted copy can be there: one node holds no replica beside its primary."""
+    return "green" if index.number_of_replicas < data_nodes else "yellow"
+
+
+def added(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
+    """Two statistics trees summed leaf by leaf; what is no number is taken from the right."""
+    total = dict(left)
+    for key, value in right.items():
+        other = total.get(key)
+        if isinstance(value, dict):
+            total[key] = added(other if isinstance(other, dict) else {}, value)
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not isinstance(other, int | float):
+            total[key] = value
+        else:
+            total[key] = other + value
+    return total
+
+
+def _without_shard_parts(stats: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in stats.items() if key not in ("seq_no", "retention_leases", "commit")}

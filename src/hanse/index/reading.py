@@ -1,0 +1,86 @@
+"""Point-in-time views of a shard, and what they pin: an operation a view can still name is not purged.
+
+Tests: tests/index/test_reading.py.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple
+
+import tantivy
+
+from hanse.index.mapping import Mapping
+from hanse.index.records import StoredDocument
+
+if TYPE_CHECKING:
+    from hanse.index.shard import Shard
+
+
+class Published(NamedTuple):
+    """What searches see: a searcher over the store up to `through`, and how many batches that includes."""
+
+    searcher: tantivy.Searcher
+    schema: tantivy.Schema
+    through: int
+    batches: int
+
+
+class Pins:
+    """The seq_nos open views stand at. Views are closed from any thread."""
+
+    def __init__(self) -> None:
+        self._at: Counter[int] = Counter()
+        self._guard = threading.Lock()
+
+    def add(self, through: int) -> None:
+        with self._guard:
+            self._at[through] += 1
+
+    def remove(self, through: int) -> None:
+        with self._guard:
+            self._at[through] -= 1
+            if not self._at[through]:
+                del self._at[through]
+
+    def lowest(self, current: int) -> int:
+        """The oldest view, `current` being what the next one would see."""
+        with self._guard:
+            return min((*self._at, current))
+
+    def __len__(self) -> int:
+        return sum(self._at.values())
+
+
+class ShardReader:
+    """A view that does not change while it is open. Close it, or use it as a context manager."""
+
+    def __init__(self, shard: Shard, published: Published, pins: Pins, mapping: Mapping) -> None:
+        self.shard = shard
+        self.searcher = published.searcher
+        self.schema = published.schema
+        self.mapping = mapping
+        self.through = published.through
+        self._pins = pins
+        self._is_open = True
+        pins.add(published.through)
+
+    def fetch(self, seq_nos: Sequence[int]) -> list[StoredDocument]:
+        """The documents of hits, in this order."""
+        return self.shard.store.fetch(seq_nos) if seq_nos else []
+
+    def close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._pins.remove(self.through)
+
+    def __enter__(self) -> ShardReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,361 @@
+"""The composition root: builds the rooms of one node and wires them. The only file that may import all of them.
+
+`Node` reads every configured file when it is made, so a configuration that cannot work fails before anything starts.
+It serves when `start` returns. Tests: tests/test_node.py, tests/journeys/.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from hanse import __version__
+from hanse.cluster import administration as cluster_administration
+from hanse.cluster.administration import ClusterAdministration
+from hanse.cluster.embedded.node_lock import NodeLock
+from hanse.cluster.embedded.state_store import SqliteStateStore
+from hanse.cluster.names import ClusterNames
+from hanse.cluster.security_entries import ClusterSecurityStore
+from hanse.cluster.state import ClusterState, NodeMetadata
+from hanse.cluster.updates import ClusterService
+from hanse.errors import SettingsError
+from hanse.index import document_actions
+from hanse.index.administration import register as index_administration
+from hanse.index.service import Indices
+from hanse.remote import nodes as remote_nodes
+from hanse.remote import search as remote_search
+from hanse.remote import status as remote_status
+from hanse.remote.registry import RemoteClusters
+from hanse.remote.settings import REMOTE_SETTINGS, validate_remote_settings
+from hanse.replication import auto_follow as auto_follow_actions
+from hanse.replication import follow_actions, leader
+from hanse.replication.auto_follow import AutoFollow
+from hanse.replication.service import Replication
+from hanse.rest.application import all_routes
+from hanse.rest.server import HttpServer
+from hanse.search import actions as search_actions
+from hanse.search.contexts import Contexts
+from hanse.search.document_view import SecuredDocumentView
+from hanse.security import setup as security_setup
+from hanse.security.bootstrap import ensure_elastic_password
+from hanse.security.settings import SECURITY_SETTINGS
+from hanse.settings import elasticsearch_yml, network
+from hanse.settings import node_settings as declared
+from hanse.settings.cluster_settings import CLUSTER_SETTINGS
+from hanse.settings.keystore import Keystore
+from hanse.settings.registry import Scope, Settings, SettingsRegistry, boolean
+from hanse.tasks import Tasks
+from hanse.tls.contexts import TLS_SETTINGS, TlsContexts
+from hanse.tls.endpoints import listen
+from hanse.tls.identity import peer_certificate
+from hanse.transport.actions import Action, ActionRegistry, Origin
+from hanse.transport.frames import Hello
+from hanse.transport.identity import Identity
+from hanse.transport.server import TransportServer
+
+log = structlog.get_logger(__name__)
+
+PORTS_FILE = boolean("node.portsfile", False, Scope.STATIC, "Write http.ports and transport.ports to path.logs.")
+
+
+def registry_of_settings() -> SettingsRegistry:
+    """Every setting of elasticsearch.yml and the cluster settings API."""
+    everything = (declared.NODE_SETTINGS, CLUSTER_SETTINGS, TLS_SETTINGS, SECURITY_SETTINGS, REMOTE_SETTINGS)
+    return SettingsRegistry([*(setting for room in everything for setting in room), PORTS_FILE])
+
+
+def read_settings(config_dir: Path, overrides: Mapping[str, str] | None = None) -> Settings:
+    """elasticsearch.yml with `-E` on top, checked. Raises SettingsError in one line that names the setting."""
+    if not config_dir.is_dir():
+        raise SettingsError(f"the config directory [{config_dir}] does not exist")
+    settings = elasticsearch_yml.load(config_dir, overrides)
+    declared.check_node_settings(registry_of_settings(), settings)
+    return settings
+
+
+class Node:
+    """One node: rooms, ports and files."""
+
+    def __init__(self, config_dir: Path, settings: Settings, *, elastic_password: str | None = None) -> None:
+        self.settings = settings
+        self._elastic_password = elastic_password
+        self._registry_of_settings = registry_of_settings()
+        keystore = Keystore.load(config_dir)
+        secure = dict(keystore) if keystore is not None else {}
+        declared.check_node_settings(self._registry_of_settings, settings, secure)
+        self._security_enabled = settings.read(declared.SECURITY_ENABLED)
+        self._transport_tls = self._contexts("transport", config_dir, secure)
+        self._http_tls = self._contexts("http", config_dir, secure)
+        self._data_path = Path(settings.read(declared.PATH_DATA))
+        self._logs_path = Path(settings.read(declared.PATH_LOGS) or self._data_path / "logs")
+        self._name = settings.read(declared.NODE_NAME)
+        self._tasks = Tasks()
+        self._closers: list[Callable[[], Any]] = []
+        self._ready = asyncio.Event()
+        self._check_bootstrap()
+        validate_remote_settings(settings)
+
+    def _contexts(self, layer: str, config_dir: Path, secure: Mapping[str, str]) -> TlsContexts | None:
+        """TLS of a layer; without security there is none, as in Elasticsearch."""
+        contexts = TlsContexts.from_settings(self.settings, f"xpack.security.{layer}.ssl", config_dir, secure)
+        return contexts if contexts.enabled and self._security_enabled else None
+
+    def _check_bootstrap(self) -> None:
+        """Elasticsearch's rule: a node that others can reach has no unencrypted transport while security is on."""
+        if not self._security_enabled or self._transport_tls is not None:
+            return
+        problem = (
+            "Transport SSL must be enabled if security is enabled. Please set [xpack.security.transport.ssl.enabled] "
+            "to [true] or disable security by setting [xpack.security.enabled] to [false]"
+        )
+        single = self.settings.read(declared.DISCOVERY_TYPE) == "single-node"
+        if single or network.is_loopback(network.transport_bind_host(self.settings)):
+            log.warning("the transport port is not encrypted", hint=problem)
+            return
+        raise SettingsError(f"bootstrap check failure [1] of [1]: {problem}")
+
+    async def start(self) -> None:
+        """Opens data, builds the rooms, binds the ports. Raises SettingsError for what cannot start; cleans up then."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _start(self) -> None:
+        lock = NodeLock(self._data_path)
+        lock.acquire()
+        self._closers.append(lock.release)
+        self.cluster = await self._open_state()
+        transport = TransportServer(self._hello, self._on_request, self._transport_tls)
+        self._transport_address = await self._bind_transport(transport)
+        self._build()
+        await self.indices.start()
+        self._closers.append(self.indices.close)
+        generated = await self._first_password()
+        await self._start_remotes()
+        self._closers.append(self._close_transport(transport))
+        self._http_address = await self._bind_http()
+        await self.cluster.update("node-start", self._with_own_node)
+        self._ready.set()
+        await self.replication.start()
+        await self.auto_follow.start()
+        self._closers += [self.auto_follow.close, self.replication.close]
+        self._write_ports()
+        log.info(
+            "started", node=self._name, http=self._http_address, transport=self._transport_address, version=__version__
+        )
+        if generated is not None:
+            print(f"Password for the elastic user (shown once): {generated}", flush=True)  # noqa: T201
+
+    async def close(self) -> None:
+        """Stops in the opposite order of starting. May be called after a start that failed half-way."""
+        self._ready.set()
+        for close in reversed(self._closers):
+            try:
+                outcome = close()
+                if asyncio.iscoroutine(outcome):
+                    await outcome
+            except Exception:
+                log.exception("closing failed")
+        self._closers.clear()
+        await self._tasks.close()
+        log.info("closed", node=self._name)
+
+    async def _open_state(self) -> ClusterService:
+        store = SqliteStateStore(self._data_path / "state.sqlite")
+        self._closers.append(store.close)
+        name = self.settings.read(declared.CLUSTER_NAME)
+        state = await store.load()
+        if state is None:
+            state = ClusterState(cluster_name=name, cluster_uuid=_short_id())
+        elif state.cluster_name != name:
+            raise SettingsError(
+                f"the data folder [{self._data_path}] belongs to cluster [{state.cluster_name}], "
+                f"but [cluster.name] is [{name}]"
+            )
+        return ClusterService(store, state)
+
+    @property
+    def _node_id(self) -> str:
+        """Stable over restarts: the only node of an embedded cluster keeps the id it was given first."""
+        known = next(iter(self.cluster.state.nodes), None)
+        if known is None:
+            known = self._new_node_id = getattr(self, "_new_node_id", None) or _short_id()
+        return known
+
+    def _build(self) -> None:
+        """Makes the rooms and registers their actions."""
+        self.actions = ActionRegistry()
+        names = ClusterNames(lambda: self.cluster.state)
+        security = security_setup.build(
+            self.settings,
+            registry=self.actions,
+            catalogue=names,
+            store=ClusterSecurityStore(self.cluster),
+            remote_aliases=lambda: self.remotes.aliases(),
+            enabled=self._security_enabled,
+            cluster_name=self.cluster.state.cluster_name,
+            node_name=self._name,
+            node_id=lambda: self._node_id,
+            logs_path=self._logs_path,
+            is_remote_client=self._is_remote_client,
+        )
+        self._closers.append(security.close)
+        self.gate = security.gate
+        self.indices = Indices(self.cluster, self._data_path, self.settings)
+        self.contexts = Contexts(self._tasks)
+        self._closers.append(self.contexts.close)
+        index_administration.register(self.actions, self.cluster, self.indices)
+        document_actions.register(self.actions, self.cluster, self.indices, self.settings, SecuredDocumentView())
+        search_actions.register(self.actions, self.indices, self.contexts)
+        version = self.settings.read(declared.COMPATIBILITY_VERSION)
+        administration = ClusterAdministration(
+            self.cluster,
+            self.settings,
+            self._registry_of_settings,
+            version=version,
+            validators=(validate_remote_settings,),
+        )
+        cluster_administration.register(self.actions, self.cluster, administration)
+
+    @property
+    def _is_remote_client(self) -> bool:
+        return "remote_cluster_client" in self.settings.read(declared.NODE_ROLES)
+
+    async def _start_remotes(self) -> None:
+        """Remote clusters, and what stands on them: cross-cluster search and replication."""
+        self.remotes = RemoteClusters(
+            self._hello, self._transport_tls, self._effective_settings(), is_client=self._is_remote_client
+        )
+        self._closers.append(self.remotes.close)
+        self.cluster.subscribe(self._settings_changed)
+        self.replication = Replication(self.cluster, self.indices, self.remotes, self._run_as)
+        self.auto_follow = AutoFollow(self.cluster, self.remotes, self._run_as)
+        actions = follow_actions.FollowActions(
+            self.cluster, self.indices, self.remotes, self.replication, self.auto_follow
+        )
+        remote_nodes.register(self.actions, lambda: list(self.cluster.state.nodes.values()))
+        remote_status.register(self.actions, self.remotes)
+        remote_search.register(self.actions, self.cluster, self.indices, self.remotes, self.contexts)
+        leader.register(self.actions, self.cluster, self.indices, self._tasks)
+        follow_actions.register(self.actions, actions)
+        auto_follow_actions.register(self.actions, self.auto_follow)
+
+    def _effective_settings(self) -> Settings:
+        """elasticsearch.yml, then persistent, then transient cluster settings."""
+        state = self.cluster.state
+        return Settings({**self.settings, **state.persistent, **state.transient})
+
+    def _settings_changed(self, old: ClusterState, new: ClusterState) -> None:
+        if old.persistent != new.persistent or old.transient != new.transient:
+            self.remotes.apply(self._effective_settings())
+
+    async def _run_as(self, action: Action[Any, Any], request: Any, identity: Identity) -> Any:
+        return await self.gate.run(action, request, identity, Origin("local"))
+
+    async def _on_request(self, action: str, payload: bytes, identity: Identity, origin: Origin) -> bytes:
+        """A peer may knock while the node still opens its shards; its requests wait for the gate."""
+        await self._ready.wait()
+        return await self.gate.run_encoded(action, payload, identity, origin)
+
+    def _hello(self) -> Hello:
+        return Hello(
+            cluster_name=self.cluster.state.cluster_name,
+            cluster_uuid=self.cluster.state.cluster_uuid,
+            node_id=self._node_id,
+            node_name=self._name,
+            ephemeral_id=_EPHEMERAL_ID,
+            version=__version__,
+            address=self._transport_address,
+            roles=self.settings.read(declared.NODE_ROLES),
+            attributes=self._attributes(),
+        )
+
+    def _attributes(self) -> dict[str, str]:
+        return {name: str(value) for name, value in self.settings.under("node.attr.").items()}
+
+    def _with_own_node(self, state: ClusterState) -> ClusterState:
+        node = NodeMetadata(
+            id=self._node_id,
+            name=self._name,
+            transport_address=self._transport_address,
+            http_address=self._http_address,
+            roles=self.settings.read(declared.NODE_ROLES),
+            attributes=self._attributes(),
+            version=self.settings.read(declared.COMPATIBILITY_VERSION),
+            ephemeral_id=_EPHEMERAL_ID,
+        )
+        return msgspec.structs.replace(state, nodes={node.id: node}, master_node=node.id)
+
+    async def _bind_transport(self, transport: TransportServer) -> str:
+        host = network.transport_bind_host(self.settings)
+        self._transport_address = ""
+        for port in self.settings.read(declared.TRANSPORT_PORT).ports():
+            try:
+                _, bound = await transport.start(host, port)
+                break
+            except OSError as error:
+                failure = error
+        else:
+            raise SettingsError(f"cannot bind [transport.port] on [{host}]: {failure.strerror}") from failure
+        told = self.settings.read(declared.TRANSPORT_PUBLISH_PORT)
+        return _address(network.transport_publish_host(self.settings), bound if told < 0 else told)
+
+    def _close_transport(self, transport: TransportServer) -> Callable[[], Any]:
+        return transport.close
+
+    async def _bind_http(self) -> str:
+        host = network.http_bind_host(self.settings)
+        server = HttpServer(
+            all_routes(),
+            self.gate,
+            self.settings,
+            peer_certificate=peer_certificate,
+        )
+        for port in self.settings.read(declared.HTTP_PORT).ports():
+            try:
+                listener = await listen(server.protocol_factory, host, port, self._http_tls)
+                break
+            except OSError as error:
+                failure = error
+        else:
+            raise SettingsError(f"cannot bind [http.port] on [{host}]: {failure.strerror}") from failure
+        self._closers += [server.close, listener.close]
+        bound = listener.sockets[0].getsockname()[1]
+        told = self.settings.read(declared.HTTP_PUBLISH_PORT)
+        return _address(network.http_publish_host(self.settings), bound if told < 0 else told)
+
+    async def _first_password(self) -> str | None:
+        if not self._security_enabled:
+            return None
+        return await ensure_elastic_password(ClusterSecurityStore(self.cluster), self._elastic_password)
+
+    def _write_ports(self) -> None:
+        """Elasticsearch's `node.portsfile`: tools and tests learn the ports from files, complete or not there."""
+        if not self.settings.read(PORTS_FILE):
+            return
+        self._logs_path.mkdir(parents=True, exist_ok=True)
+        for kind, address in (("transport", self._transport_address), ("http", self._http_address)):
+            partial = self._logs_path / f".{kind}.ports"
+            partial.write_text(address + "\n")
+            os.replace(partial, self._logs_path / f"{kind}.ports")
+
+
+_EPHEMERAL_ID = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+
+
+def _short_id() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

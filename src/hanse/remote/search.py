@@ -1,0 +1,197 @@
+"""Cross-cluster search: one call per cluster, each decides by its own roles, the answers merge here.
+
+Handlers of `_search`, `_field_caps` and `_resolve/index`: the gate has already split the expression into local targets
+and remote expressions. A remote that fails is skipped or fails the search, by its `skip_unavailable`; the error says
+which cluster. Tests: tests/remote/test_search.py and tests/journeys/.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from hanse.cluster.updates import ClusterService
+from hanse.errors import HanseError, IllegalArgumentError, RemoteTransportError
+from hanse.index.administration.requests import RESOLVE, ByNames
+from hanse.index.service import Indices
+from hanse.remote.clusters_section import LOCAL, clusters_section, failed_cluster, finished_cluster
+from hanse.remote.registry import RemoteClusters
+from hanse.remote.resolve import resolve_local
+from hanse.search.contexts import Contexts
+from hanse.search.coordinate import search_local
+from hanse.search.field_caps import field_caps_local, merge_field_caps
+from hanse.search.merge import merge
+from hanse.search.request import FIELD_CAPS, SEARCH, FieldCapsRequest, FieldCapsResult, SearchRequest, SearchResult
+from hanse.transport.actions import Action, ActionRegistry, Call
+
+R = TypeVar("R")
+
+
+class CrossClusterSearch:
+    """Runs searches over local indices and remote clusters."""
+
+    def __init__(
+        self, cluster: ClusterService, indices: Indices, remotes: RemoteClusters, contexts: Contexts
+    ) -> None:
+        self._cluster = cluster
+        self._indices = indices
+        self._remotes = remotes
+        self._contexts = contexts
+
+    async def search(self, call: Call, request: SearchRequest) -> SearchResult:
+        remotes = call.targets.remotes
+        if not remotes:
+            return await search_local(self._indices, call, request, self._contexts)
+        if request.scroll is not None:
+            raise IllegalArgumentError(
+                "[scroll] cannot be used across clusters: page with [search_after] over a unique sort instead"
+            )
+        started = time.monotonic()
+        now_ms = request.now_ms or time.time_ns() // 1_000_000
+        if len(remotes) == 1 and not call.targets.has_local:
+            result = await self._forwarded(call, request, now_ms)
+        else:
+            result = await self._merged(call, msgspec.structs.replace(request, now_ms=now_ms))
+        result.took_ms = int((time.monotonic() - started) * 1000)
+        return result
+
+    async def _forwarded(self, call: Call, request: SearchRequest, now_ms: int) -> SearchResult:
+        """One remote and nothing local: the remote does the final reduce, its answer is taken as it is."""
+        ((alias, names),) = call.targets.remotes.items()
+        sub_request = msgspec.structs.replace(request, indices=names, cluster_alias=alias, now_ms=now_ms)
+        outcome = await self._settled(call, alias, SEARCH, sub_request)
+        if isinstance(outcome, HanseError):
+            result, details = SearchResult(), failed_cluster(names, outcome)
+        else:
+            result, details = outcome, finished_cluster(names, outcome, skip_unavailable=self._skips(alias))
+        result.clusters = clusters_section({alias: details})
+        return result
+
+    async def _merged(self, call: Call, request: SearchRequest) -> SearchResult:
+        remotes = call.targets.remotes
+        work: dict[str, Awaitable[SearchResult | HanseError]] = {}
+        if call.targets.has_local:
+            work[LOCAL] = search_local(self._indices, call, msgspec.structs.replace(request, final_reduce=False))
+        for alias, names in remotes.items():
+            sub_request = msgspec.structs.replace(request, indices=names, cluster_alias=alias, final_reduce=False)
+            work[alias] = self._settled(call, alias, SEARCH, sub_request)
+        outcomes = await all_or_none(work)
+        details: dict[str, dict[str, Any]] = {}
+        results = []
+        for alias, outcome in outcomes.items():
+            names = call.targets.expression if alias == LOCAL else remotes[alias]
+            if isinstance(outcome, HanseError):
+                details[alias] = failed_cluster(names, outcome)
+            else:
+                skips = alias != LOCAL and self._skips(alias)
+                details[alias] = finished_cluster(names, outcome, skip_unavailable=skips)
+                results.append(outcome)
+        result = merge(results, request)
+        result.clusters = clusters_section(details)
+        return result
+
+    async def field_caps(self, call: Call, request: FieldCapsRequest) -> FieldCapsResult:
+        """A failing remote is reported under `failures` when another cluster answered."""
+        remotes = call.targets.remotes
+        work: dict[str, Awaitable[FieldCapsResult | HanseError]] = {}
+        if call.targets.has_local:
+            work[LOCAL] = field_caps_local(self._indices, call, request)
+        for alias, names in remotes.items():
+            sub_request = msgspec.structs.replace(request, indices=names, cluster_alias=alias)
+            work[alias] = self._outcome(call, alias, FIELD_CAPS, sub_request)
+        outcomes = await all_or_none(work)
+        failures = {alias: outcome for alias, outcome in outcomes.items() if isinstance(outcome, HanseError)}
+        answers = [outcome for outcome in outcomes.values() if isinstance(outcome, FieldCapsResult)]
+        if failures and not answers:
+            raise wrapped(*next(iter(failures.items())))
+        merged = merge_field_caps(answers)
+        for alias, failure in failures.items():
+            shown = {"type": failure.name, "reason": failure.reason, **failure.metadata}
+            merged.failures.append(
+                {
+                    "indices": [f"{alias}:{name}" for name in remotes[alias]],
+                    "failure": {"error": {"root_cause": [shown], **shown}, "status": failure.status},
+                }
+            )
+        return merged
+
+    async def resolve(self, call: Call, request: ByNames) -> dict[str, Any]:
+        """`_resolve/index`: remote names come back with their alias in front."""
+        work: dict[str, Awaitable[dict[str, Any] | HanseError]] = {}
+        for alias, names in call.targets.remotes.items():
+            work[alias] = self._settled(call, alias, RESOLVE, msgspec.structs.replace(request, indices=names))
+        outcomes = await all_or_none(work)
+        answer = resolve_local(self._cluster.state, call.targets) if call.targets.has_local else {}
+        sections: dict[str, list[dict[str, Any]]] = {
+            key: list(answer.get(key, ())) for key in ("indices", "aliases", "data_streams")
+        }
+        for alias, outcome in outcomes.items():
+            if isinstance(outcome, HanseError):
+                continue
+            for key, entries in sections.items():
+                entries.extend({**entry, "name": f"{alias}:{entry['name']}"} for entry in outcome.get(key, ()))
+        return {key: sorted(entries, key=lambda entry: entry["name"]) for key, entries in sections.items()}
+
+    def _skips(self, alias: str) -> bool:
+        return self._remotes.skip_unavailable(alias)
+
+    async def _settled(self, call: Call, alias: str, action: Action[Any, Any], request: Any) -> Any:
+        """The remote's answer; its error when `skip_unavailable` allows to go on without it, raised otherwise."""
+        outcome = await self._outcome(call, alias, action, request)
+        if isinstance(outcome, HanseError) and not self._skips(alias):
+            raise wrapped(alias, outcome)
+        return outcome
+
+    async def _outcome(self, call: Call, alias: str, action: Action[Any, Any], request: Any) -> Any:
+        try:
+            return await self._remotes.call(alias, action, request, call.identity, opaque_id=call.origin.opaque_id)
+        except HanseError as error:
+            return error
+
+
+def wrapped(alias: str, cause: HanseError) -> RemoteTransportError:
+    """The error of a remote cluster as the caller gets it: REST shows the cause, with its status."""
+    error = RemoteTransportError(f"error while communicating with remote cluster [{alias}]", caused_by=cause)
+    error.status = cause.status
+    return error
+
+
+async def all_or_none(work: Mapping[str, Awaitable[R | HanseError]]) -> dict[str, R | HanseError]:
+    """Awaits everything side by side; the first that raises cancels the others (remotes get a cancel frame)."""
+    if len(work) == 1:
+        ((name, awaitable),) = work.items()
+        return {name: await awaitable}
+    outcomes: dict[str, R | HanseError] = {}
+
+    async def keep(name: str, awaitable: Awaitable[R | HanseError]) -> None:
+        outcomes[name] = await awaitable
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for name, awaitable in work.items():
+                group.create_task(keep(name, awaitable), name=f"search on {name}")
+    except BaseExceptionGroup as failed:
+        raise _first(failed) from failed
+    return {name: outcomes[name] for name in work}
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def register(
+    registry: ActionRegistry,
+    cluster: ClusterService,
+    indices: Indices,
+    remotes: RemoteClusters,
+    contexts: Contexts,
+) -> None:
+    searches = CrossClusterSearch(cluster, indices, remotes, contexts)
+    registry.register(SEARCH, searches.search)
+    registry.register(FIELD_CAPS, searches.field_caps)
+    registry.register(RESOLVE, searches.resolve)

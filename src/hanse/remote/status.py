@@ -1,0 +1,59 @@
+"""What `GET _remote/info` says about each remote cluster, as this node sees it.
+
+Elasticsearch's members, and `last_error` with its time while a cluster cannot be reached.
+Tests: tests/remote/test_status.py.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from hanse.remote.connection import RemoteConnection
+from hanse.remote.settings import SNIFF
+from hanse.settings.units import format_time
+from hanse.transport.actions import Action, ActionRegistry, Call, Empty, Scope
+
+REMOTE_INFO: Action[Empty, dict[str, Any]] = Action("cluster:monitor/remote/info", Empty, dict[str, Any], Scope.CLUSTER)
+
+
+def describe(connection: RemoteConnection, initial_connect_timeout_s: float) -> dict[str, Any]:
+    """One remote cluster's entry."""
+    config = connection.config
+    if config.mode == SNIFF:
+        mode: dict[str, Any] = {
+            "seeds": list(config.seeds),
+            "num_nodes_connected": connection.connection_count,
+            "max_connections_per_cluster": config.node_connections,
+        }
+    else:
+        mode = {
+            "proxy_address": config.proxy_address,
+            "server_name": config.server_name,
+            "num_proxy_sockets_connected": connection.connection_count,
+            "max_proxy_socket_connections": config.proxy_socket_connections,
+        }
+    entry = {
+        "connected": connection.is_connected,
+        "mode": config.mode,
+        **mode,
+        "initial_connect_timeout": format_time(initial_connect_timeout_s),
+        "skip_unavailable": config.skip_unavailable,
+    }
+    if connection.last_error is not None and connection.last_error_at is not None:
+        entry["last_error"] = connection.last_error
+        entry["last_error_at"] = _iso(connection.last_error_at)
+    return entry
+
+
+def register(registry: ActionRegistry, remotes: Any) -> None:
+    """Serves `GET _remote/info`; `remotes` is the node's RemoteClusters."""
+
+    async def remote_info(call: Call, request: Empty) -> dict[str, Any]:
+        return dict(remotes.info())
+
+    registry.register(REMOTE_INFO, remote_info)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

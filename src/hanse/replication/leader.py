@@ -1,0 +1,246 @@
+"""What a leader serves: its metadata, its change feed, and the leases that keep deletes until followers saw them.
+
+Runs as the user who followed, through this cluster's own gate. Tests: tests/replication/test_leader.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from hanse.cluster.requests import STATE, ReadState
+from hanse.cluster.state import ClusterState, IndexMetadata
+from hanse.cluster.updates import ClusterService
+from hanse.errors import (
+    HanseError,
+    IllegalArgumentError,
+    IndexClosedError,
+    IndexNotFoundError,
+    SecurityError,
+)
+from hanse.index.administration.bodies import alias_json
+from hanse.index.administration.requests import STATS, Stats
+from hanse.index.service import Indices
+from hanse.index.shard import Shard
+from hanse.replication import requests
+from hanse.replication.requests import (
+    LeaderIndexes,
+    LeaderMetadata,
+    OneIndex,
+    RemoveLease,
+    ShardChanges,
+    ShardChangesAnswer,
+)
+from hanse.tasks import Tasks
+from hanse.transport.actions import ActionRegistry, Call, Empty
+
+POLL_TIMEOUT_S_MAX = 300.0
+LEASE_RENEWAL_S = 30.0
+
+
+class Leader:
+    def __init__(self, cluster: ClusterService, indices: Indices, tasks: Tasks) -> None:
+        self._cluster = cluster
+        self._tasks = tasks
+        self._indices = indices
+        self._renewed: dict[tuple[str, int, str], tuple[int, float]] = {}
+
+    async def metadata(self, call: Call, request: OneIndex) -> LeaderMetadata:
+        """Checks what Elasticsearch checks before a follow: read_ccr on the cluster, monitor on the index."""
+        await call.run(STATE, ReadState(metrics=("version",)))
+        name = self._only_index(call, request.indices[0])
+        await self._check_monitor(call, name)
+        self._refuse_restricted(call)
+        index = self._cluster.state.indices[name]
+        if not index.is_open:
+            raise IndexClosedError("closed", index=name, index_uuid=index.uuid)
+        return LeaderMetadata(
+            name=name,
+            uuid=index.uuid,
+            state=index.state,
+            mappings=index.mappings,
+            settings=dict(index.settings),
+            aliases={alias: alias_json(body) for alias, body in index.aliases.items()},
+            number_of_shards=index.number_of_shards,
+            mapping_version=index.mapping_version,
+            settings_version=index.settings_version,
+            aliases_version=index.aliases_version,
+            max_seq_nos=tuple(shard.max_seq_no for shard in self._indices.get(name).shards),
+            cluster_name=self._cluster.state.cluster_name,
+        )
+
+    async def _check_monitor(self, call: Call, name: str) -> None:
+        try:
+            await call.run(STATS, Stats(indices=(name,)))
+        except SecurityError as error:
+            raise SecurityError(
+                f"insufficient privileges to follow index [{name}], privilege for action [{STATS.name}] is missing"
+            ) from error
+
+    def _only_index(self, call: Call, asked: str) -> str:
+        if asked not in self._cluster.state.indices:
+            if call.targets.local:
+                raise IllegalArgumentError(f"cannot follow [{asked}], because it is a ALIAS")
+            raise IndexNotFoundError.of(asked)
+        return asked
+
+    def _refuse_restricted(self, call: Call) -> None:
+        """A copy would hold what the role may not see, so document and field level security forbid following."""
+        for target in call.targets.local:
+            if not target.access.is_full or target.filters:
+                raise SecurityError(
+                    f"can't follow index [{target.index}]: the roles of user [{call.identity.username}] restrict its "
+                    f"documents or fields here; grant a role without [query] and [field_security] to replicate"
+                )
+
+    async def changes(self, call: Call, request: ShardChanges) -> ShardChangesAnswer:
+        """The feed after `request.after`; waits for something new up to the poll time-out, then answers empty."""
+        started = time.monotonic()
+        self._refuse_restricted(call)
+        name = request.indices[0]
+        shard = self._shard(name, request.leader_uuid, request.shard)
+        if request.lease_id is not None:
+            await self._renew(shard, request.lease_id, request.after + 1)
+        if shard.max_seq_no <= request.after and _versions(self._cluster.state.indices[name]) == request.versions:
+            await self._news(shard, request)
+            shard = self._shard(name, request.leader_uuid, request.shard)
+        changes = await shard.read_changes(
+            request.after, request.max_operation_count, request.max_batch_bytes, floor=request.floor
+        )
+        index = self._cluster.state.indices[name]
+        return ShardChangesAnswer(
+            operations=changes.operations,
+            up_to=changes.up_to,
+            max_seq_no=changes.max_seq_no,
+            mapping_version=index.mapping_version,
+            settings_version=index.settings_version,
+            aliases_version=index.aliases_version,
+            tombstone_floor=changes.tombstone_floor,
+            lost=changes.lost,
+            took_ms=int((time.monotonic() - started) * 1000),
+        )
+
+    async def _news(self, shard: Shard, request: ShardChanges) -> None:
+        """Waits for an operation or for a change of mapping, settings, aliases or the index' state."""
+        name = request.indices[0]
+
+        def look(old: ClusterState, new: ClusterState) -> None:
+            if old.indices.get(name) is not new.indices.get(name):
+                waiting.cancel()
+
+        waiting = self._tasks.spawn(
+            f"news of {name}", shard.wait_for_changes(request.after, min(request.poll_timeout_s, POLL_TIMEOUT_S_MAX))
+        )
+        unsubscribe = self._cluster.subscribe(look)
+        try:
+            await asyncio.wait((waiting,))
+        finally:
+            unsubscribe()
+            waiting.cancel()
+
+    def _shard(self, name: str, uuid: str, number: int) -> Shard:
+        index = self._cluster.state.indices.get(name)
+        if index is None:
+            raise IndexNotFoundError.of(name)
+        if index.uuid != uuid:
+            raise IllegalArgumentError(
+                f"leader index [{name}] has uuid [{index.uuid}] but the follower follows [{uuid}]: the leader was "
+                f"deleted and made anew; recreate the follower"
+            )
+        if not index.is_open:
+            raise IndexClosedError("closed", index=name, index_uuid=uuid)
+        shards = self._indices.get(name).shards
+        if number >= len(shards):
+            raise IllegalArgumentError(f"leader index [{name}] has no shard [{number}]")
+        return shards[number]
+
+    async def _renew(self, shard: Shard, lease_id: str, retaining_seq_no: int) -> None:
+        """Each poll tells how far the follower is; the lease is written when that moved and at most every 30 s."""
+        key = (shard.index_uuid, shard.number, lease_id)
+        known = self._renewed.get(key)
+        now = time.monotonic()
+        if known is not None and (known[0] == retaining_seq_no or now - known[1] < LEASE_RENEWAL_S):
+            return
+        try:
+            await shard.renew_lease(lease_id, retaining_seq_no)
+        except HanseError as error:
+            if error.name != "retention_lease_not_found_exception":
+                raise
+            await shard.add_lease(lease_id, retaining_seq_no, "ccr")
+        self._renewed[key] = (retaining_seq_no, now)
+
+    async def remove_lease(self, call: Call, request: RemoveLease) -> Empty:
+        index = self._cluster.state.indices.get(request.index)
+        if index is None or index.uuid != request.index_uuid or not index.is_open:
+            return Empty()
+        for shard in self._indices.get(request.index).shards:
+            self._renewed.pop((shard.index_uuid, shard.number, request.lease_id), None)
+            if any(lease.id == request.lease_id for lease in shard.leases()):
+                await shard.remove_lease(request.lease_id)
+        return Empty()
+
+    async def forget_follower(self, call: Call, request: OneIndex) -> dict[str, Any]:
+        """Removes a follower's leases by hand: its cluster is gone and will not unfollow."""
+        body = request.body
+        wanted = ("follower_cluster", "follower_index", "follower_index_uuid", "leader_remote_cluster")
+        missing = [name for name in wanted if not body.get(name)]
+        if missing:
+            raise IllegalArgumentError(f"[{missing[0]}] is missing")
+        name = self._only_index(call, request.indices[0])
+        leader_uuid = self._cluster.state.indices[name].uuid
+        lease_id = lease_id_of(
+            body["follower_cluster"],
+            body["follower_index"],
+            body["follower_index_uuid"],
+            body["leader_remote_cluster"],
+            name,
+            leader_uuid,
+        )
+        failures: list[dict[str, Any]] = []
+        shards = self._indices.get(name).shards
+        for shard in shards:
+            self._renewed.pop((shard.index_uuid, shard.number, lease_id), None)
+            try:
+                await shard.remove_lease(lease_id)
+            except HanseError as error:
+                failures.append(_failure(name, shard.number, error))
+        total = len(shards)
+        answer: dict[str, Any] = {"total": total, "successful": total - len(failures), "failed": len(failures)}
+        return {"_shards": {**answer, "failures": failures} if failures else answer}
+
+    async def indexes(self, call: Call, request: LeaderIndexes) -> dict[str, Any]:
+        indices = self._cluster.state.indices
+        return {
+            target.index: {"uuid": indices[target.index].uuid, "open": indices[target.index].is_open}
+            for target in call.targets.local
+            if target.index in indices
+        }
+
+
+def _versions(index: IndexMetadata) -> tuple[int, int, int]:
+    return index.mapping_version, index.settings_version, index.aliases_version
+
+
+def lease_id_of(
+    follower_cluster: str, follower: str, follower_uuid: str, alias: str, leader: str, leader_uuid: str
+) -> str:
+    return f"{follower_cluster}/{follower}/{follower_uuid}-following-{alias}/{leader}/{leader_uuid}"
+
+
+def _failure(index: str, shard: int, error: HanseError) -> dict[str, Any]:
+    return {
+        "shard": shard,
+        "index": index,
+        "status": "NOT_FOUND" if error.status == 404 else "INTERNAL_SERVER_ERROR",
+        "reason": {"type": error.name, "reason": error.reason},
+    }
+
+
+def register(registry: ActionRegistry, cluster: ClusterService, indices: Indices, tasks: Tasks) -> None:
+    leader = Leader(cluster, indices, tasks)
+    registry.register(requests.LEADER_METADATA, leader.metadata)
+    registry.register(requests.LEADER_INDEXES, leader.indexes)
+    registry.register(requests.SHARD_CHANGES, leader.changes)
+    registry.register(requests.REMOVE_LEASE, leader.remove_lease)
+    registry.register(requests.FORGET_FOLLOWER, leader.forget_follower)

@@ -1,0 +1,150 @@
+"""Typed requests and actions of replication; the names are Elasticsearch's where it has one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hanse.cluster.log import Operation
+from hanse.transport.actions import Acknowledged, Action, Empty, IndicesOptions, Lane, Scope
+
+_ONE = IndicesOptions(allow_no_indices=False, expand_open=False, ignore_aliases=False, forbid_closed_indices=False)
+_MANY = IndicesOptions(expand_closed=True, forbid_closed_indices=False)
+
+
+class PutFollow(msgspec.Struct, frozen=True, omit_defaults=True):
+    indices: tuple[str, ...]
+    body: dict[str, Any]
+    wait_for_active_shards: str = "0"
+    options: IndicesOptions = _ONE
+
+    @property
+    def follower(self) -> str:
+        return self.indices[0]
+
+
+class FollowStarted(msgspec.Struct, frozen=True):
+    follow_index_created: bool
+    follow_index_shards_acked: bool
+    index_following_started: bool
+
+
+class ByFollower(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Pause and resume are cluster actions in Elasticsearch (manage_ccr), so the name is no index expression here."""
+
+    follower: str
+    body: dict[str, Any] = {}
+
+
+class OneIndex(msgspec.Struct, frozen=True, omit_defaults=True):
+    indices: tuple[str, ...]
+    body: dict[str, Any] = {}
+    options: IndicesOptions = _ONE
+
+
+class Followers(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which followers an info or stats call is about; empty means all."""
+
+    names: tuple[str, ...] = ()
+
+
+class AutoFollowPattern(msgspec.Struct, frozen=True, omit_defaults=True):
+    name: str
+    body: dict[str, Any] = {}
+
+
+class ShardChanges(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Read the leader's feed after a position. With `lease_id` the position is also where its lease stands."""
+
+    indices: tuple[str, ...]
+    shard: int
+    leader_uuid: str
+    after: int
+    floor: int = -1
+    max_operation_count: int = 5120
+    max_batch_bytes: int = 32 * 1024 * 1024
+    poll_timeout_s: float = 60.0
+    lease_id: str | None = None
+    versions: tuple[int, int, int] = (0, 0, 0)
+    """Mapping, settings and aliases version the follower has; the leader does not wait when its own are newer."""
+    options: IndicesOptions = _ONE
+
+
+class ShardChangesAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    operations: list[Operation]
+    up_to: int
+    max_seq_no: int
+    mapping_version: int
+    settings_version: int
+    aliases_version: int
+    tombstone_floor: int = -1
+    lost: bool = False
+    took_ms: int = 0
+
+
+class LeaderMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a follower takes over of its leader."""
+
+    name: str
+    uuid: str
+    state: str
+    mappings: dict[str, Any]
+    settings: dict[str, Any]
+    aliases: dict[str, Any]
+    number_of_shards: int
+    mapping_version: int
+    settings_version: int
+    aliases_version: int
+    max_seq_nos: tuple[int, ...]
+    cluster_name: str = ""
+
+
+class ApplyOperations(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Leader operations for a follower's shard. Runs on the follower's cluster as the user who followed."""
+
+    indices: tuple[str, ...]
+    shard: int
+    operations: list[Operation]
+    up_to: int
+    options: IndicesOptions = _ONE
+
+
+class RemoveLease(msgspec.Struct, frozen=True):
+    index: str
+    index_uuid: str
+    lease_id: str
+
+
+class LeaderIndexes(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The leader's index names and uuids, for auto-follow: `{name: {"uuid", "creation_date", "open"}}`."""
+
+    indices: tuple[str, ...] = ("*",)
+    options: IndicesOptions = IndicesOptions()
+
+
+PUT_FOLLOW = Action("indices:admin/xpack/ccr/put_follow", PutFollow, FollowStarted, Scope.INDEX, creates=True)
+UNFOLLOW = Action("indices:admin/xpack/ccr/unfollow", OneIndex, Acknowledged, Scope.INDEX)
+FORGET_FOLLOWER = Action("indices:admin/xpack/ccr/forget_follower", OneIndex, dict, Scope.INDEX)
+PAUSE_FOLLOW = Action("cluster:admin/xpack/ccr/pause_follow", ByFollower, Acknowledged, Scope.CLUSTER)
+RESUME_FOLLOW = Action("cluster:admin/xpack/ccr/resume_follow", ByFollower, Acknowledged, Scope.CLUSTER)
+FOLLOW_INFO = Action("cluster:monitor/ccr/follow_info", Followers, dict, Scope.CLUSTER)
+FOLLOW_STATS = Action("cluster:monitor/ccr/follow_stats", Followers, dict, Scope.CLUSTER)
+STATS = Action("cluster:monitor/ccr/stats", Empty, dict, Scope.CLUSTER)
+PUT_AUTO_FOLLOW = Action(
+    "cluster:admin/xpack/ccr/auto_follow_pattern/put", AutoFollowPattern, Acknowledged, Scope.CLUSTER
+)
+GET_AUTO_FOLLOW = Action("cluster:admin/xpack/ccr/auto_follow_pattern/get", AutoFollowPattern, dict, Scope.CLUSTER)
+DELETE_AUTO_FOLLOW = Action(
+    "cluster:admin/xpack/ccr/auto_follow_pattern/delete", AutoFollowPattern, Acknowledged, Scope.CLUSTER
+)
+ACTIVATE_AUTO_FOLLOW = Action(
+    "cluster:admin/xpack/ccr/auto_follow_pattern/activate", AutoFollowPattern, Acknowledged, Scope.CLUSTER
+)
+SHARD_CHANGES = Action(
+    "indices:data/read/xpack/ccr/shard_changes", ShardChanges, ShardChangesAnswer, Scope.INDEX, Lane.BULK
+)
+LEADER_METADATA = Action("indices:data/read/xpack/ccr/leader_metadata", OneIndex, LeaderMetadata, Scope.INDEX)
+LEADER_INDEXES = Action("indices:data/read/xpack/ccr/leader_indexes", LeaderIndexes, dict, Scope.INDEX)
+APPLY = Action("indices:data/write/bulk_shard_operations[s]", ApplyOperations, Empty, Scope.INDEX)
+REMOVE_LEASE = Action("indices:admin/seq_no/remove_retention_lease", RemoveLease, Empty, Scope.INTERNAL)

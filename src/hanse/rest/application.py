@@ -1,0 +1,48 @@
+"""Every API of a node: joins the families of this room. A family is a module with `register(routes)`.
+
+Tests: tests/rest/test_application.py.
+"""
+
+from __future__ import annotations
+
+from hanse.rest import (
+    bulk,
+    cat,
+    ccr,
+    cluster,
+    documents,
+    indices,
+    msearch,
+    remote,
+    root,
+    scroll,
+    search,
+    security,
+    tasks,
+    templates,
+)
+from hanse.rest.routes import Routes
+
+FAMILIES = (
+    root,
+    documents,
+    bulk,
+    search,
+    msearch,
+    scroll,
+    indices,
+    templates,
+    cat,
+    cluster,
+    security,
+    remote,
+    ccr,
+    tasks,
+)
+
+
+def all_routes() -> Routes:
+    routes = Routes()
+    for family in FAMILIES:
+        family.register(routes)
+    return routes

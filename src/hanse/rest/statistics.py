@@ -1,0 +1,79 @@
+"""Picks metrics and level out of index statistics, as `_stats/{metric}?level=` asks.
+
+Tests: tests/rest/test_statistics.py.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+
+from hanse.errors import IllegalArgumentError
+
+METRICS = frozenset(
+    {
+        "docs",
+        "store",
+        "indexing",
+        "get",
+        "search",
+        "merge",
+        "flush",
+        "refresh",
+        "query_cache",
+        "fielddata",
+        "completion",
+        "segments",
+        "translog",
+        "recovery",
+        "request_cache",
+        "warmer",
+        "suggest",
+        "bulk",
+        "shard_stats",
+        "mappings",
+        "dense_vector",
+        "sparse_vector",
+    }
+)
+_SECTION = {"merge": "merges"}
+
+
+def chosen_statistics(answer: dict[str, Any], metrics: tuple[str, ...], level: str, *, path: str) -> dict[str, Any]:
+    """Raises IllegalArgumentError for an unknown metric or level."""
+    _check(metrics, level, path)
+    sections = None if not metrics or "_all" in metrics else {_SECTION.get(name, name) for name in metrics}
+    shown: dict[str, Any] = {"_shards": answer["_shards"], "_all": _copies(answer["_all"], sections)}
+    if level in ("indices", "shards"):
+        shown["indices"] = {}
+        for name, index in answer["indices"].items():
+            entry = {key: index[key] for key in ("uuid", "health", "status")} | _copies(index, sections)
+            if level == "shards":
+                entry["shards"] = {
+                    number: [_picked(copy, None if sections is None else sections | {"routing"}) for copy in copies]
+                    for number, copies in index["shards"].items()
+                }
+            shown["indices"][name] = entry
+    return shown
+
+
+def _copies(entry: dict[str, Any], sections: set[str] | None) -> dict[str, Any]:
+    return {key: _picked(entry[key], sections) for key in ("primaries", "total")}
+
+
+def _picked(stats: dict[str, Any], sections: set[str] | None) -> dict[str, Any]:
+    return stats if sections is None else {key: value for key, value in stats.items() if key in sections}
+
+
+def _check(metrics: tuple[str, ...], level: str, path: str) -> None:
+    unknown = [name for name in metrics if name not in METRICS and name != "_all"]
+    if unknown:
+        near = get_close_matches(unknown[0], METRICS, n=1)
+        hint = f" -> did you mean [{near[0]}]?" if near else ""
+        raise IllegalArgumentError(f"request [{path}] contains unrecognized metric: [{unknown[0]}]{hint}")
+    if "_all" in metrics and len(metrics) > 1:
+        raise IllegalArgumentError(f"request [{path}] contains _all and individual metrics [{','.join(metrics)}]")
+    if level not in ("cluster", "indices", "shards"):
+        raise IllegalArgumentError(
+            f"level parameter must be one of [cluster] or [indices] or [shards] but was [{level}]"
+        )

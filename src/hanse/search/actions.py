@@ -1,0 +1,196 @@
+"""Registers the room's actions, except SEARCH and FIELD_CAPS, which may cross borders and belong to `remote`.
+
+Tests: tests/search/test_actions.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+import orjson
+import tantivy
+
+from hanse.errors import ActionRequestValidationError, HanseError, ParsingError
+from hanse.index.service import Indices
+from hanse.search.body import SearchBody, unknown_member
+from hanse.search.contexts import Contexts
+from hanse.search.fetch_phase import explanation
+from hanse.search.field_selection import SourceFilter, filter_source, parse_source, restrict_source
+from hanse.search.json_input import load_object
+from hanse.search.plan import Plan, RequestRefusedError, Shape, build_plan
+from hanse.search.query.context import MUST, unscored
+from hanse.search.request import (
+    CLEAR_SCROLL,
+    CLOSE_PIT,
+    EXPLAIN,
+    MSEARCH,
+    OPEN_PIT,
+    SCROLL,
+    SEARCH,
+    VALIDATE_QUERY,
+    ExplainRequest,
+    JsonResult,
+    MultiSearchRequest,
+    MultiSearchResult,
+    SearchRequest,
+    ValidateQueryRequest,
+)
+from hanse.transport.actions import ActionRegistry, Call
+
+CONCURRENT_SEARCHES_MAX = 8
+
+
+def register(registry: ActionRegistry, indices: Indices, contexts: Contexts) -> None:
+    registry.register(SCROLL, contexts.scroll)
+    registry.register(CLEAR_SCROLL, contexts.clear_scroll)
+    registry.register(OPEN_PIT, lambda call, request: contexts.open_pit(indices, call, request))
+    registry.register(CLOSE_PIT, contexts.close_pit)
+    registry.register(MSEARCH, multi_search)
+    registry.register(VALIDATE_QUERY, lambda call, request: validate_query(indices, call, request))
+    registry.register(EXPLAIN, lambda call, request: explain(indices, call, request))
+
+
+async def multi_search(call: Call, request: MultiSearchRequest) -> MultiSearchResult:
+    """Runs each search through the gate as the same caller; one that fails leaves the others alone."""
+    started = perf_counter()
+    allowed = asyncio.Semaphore(request.max_concurrent_searches or CONCURRENT_SEARCHES_MAX)
+
+    async def one(search: SearchRequest) -> Any:
+        async with allowed:
+            try:
+                return await call.run(SEARCH, search)
+            except HanseError as error:
+                return error
+
+    responses = await asyncio.gather(*(one(search) for search in request.searches))
+    return MultiSearchResult(list(responses), int((perf_counter() - started) * 1000))
+
+
+def _query_of(request: ValidateQueryRequest | ExplainRequest) -> dict[str, Any] | None:
+    """The query of the body, or of `q`. Other members of the body are refused."""
+    if request.q is not None:
+        query: dict[str, Any] = {
+            "query": request.q,
+            "default_operator": request.default_operator,
+            "analyze_wildcard": request.analyze_wildcard,
+        }
+        for name, value in (
+            ("default_field", request.df),
+            ("analyzer", request.analyzer),
+            ("lenient", request.lenient),
+        ):
+            if value is not None:
+                query[name] = value
+        return {"query_string": query}
+    members = load_object(request.body)
+    for key, value in members.items():
+        if key != "query":
+            raise unknown_member("request does not support", key, value, request.body)
+    query_member = members.get("query")
+    if query_member is not None and not isinstance(query_member, dict):
+        raise ParsingError("[_na] query malformed, must start with start_object")
+    return query_member
+
+
+def _now_ms() -> int:
+    return int(datetime.now(UTC).timestamp() * 1000)
+
+
+async def validate_query(indices: Indices, call: Call, request: ValidateQueryRequest) -> JsonResult:
+    """Whether the query can be built for every index; with `explain`, what became of it."""
+    explanations: list[dict[str, Any]] = []
+    valid, shards = True, 0
+    try:
+        query = _query_of(request)
+    except HanseError as error:
+        return _validated(False, 0, [{"valid": False, "error": _problem(error)}] if request.explain else [])
+    for target in call.targets.local:
+        service = indices.get(target.index)
+        for shard in service.shards[: None if request.all_shards else 1]:
+            shards += 1
+            with shard.reader() as reader:
+                shape = Shape(service.name, reader.mapping, reader.schema, service.metadata.settings, target)
+                entry: dict[str, Any] = {"index": service.name}
+                if request.all_shards:
+                    entry["shard"] = shard.number
+                try:
+                    plan = build_plan(SearchBody(query=query), shape, reader.searcher, _now_ms())
+                    entry |= {"valid": True, "explanation": str(plan.hits.query)}
+                except (HanseError, RequestRefusedError) as error:
+                    cause = error.error if isinstance(error, RequestRefusedError) else error
+                    valid = False
+                    entry |= {"valid": False, "error": _problem(cause)}
+                explanations.append(entry)
+    shown = explanations if request.explain or request.rewrite else []
+    return _validated(valid, shards, shown)
+
+
+def _problem(error: HanseError) -> str:
+    text = f"org.elasticsearch.{error.name}: {error.reason}"
+    return f"{text}; {_problem(error.caused_by)}" if error.caused_by is not None else text
+
+
+def _validated(valid: bool, shards: int, explanations: list[dict[str, Any]]) -> JsonResult:
+    answer: dict[str, Any] = {
+        "_shards": {"total": shards, "successful": shards, "failed": 0},
+        "valid": valid,
+    }
+    if explanations:
+        answer["explanations"] = explanations
+        first = next((item for item in explanations if "error" in item), None)
+        if first is not None and not shards:
+            answer["error"] = first["error"]
+    return JsonResult(orjson.dumps(answer))
+
+
+async def explain(indices: Indices, call: Call, request: ExplainRequest) -> JsonResult:
+    """How the query scores one document, or that it does not match or exist (404)."""
+    query = _query_of(request)
+    if query is None:
+        raise ActionRequestValidationError.of("query is missing")
+    target = call.targets.local[0]
+    service = indices.get(target.index)
+    shard = service.shard_for(request.id, request.routing or target.routing)
+    with shard.reader() as reader:
+        shape = Shape(service.name, reader.mapping, reader.schema, service.metadata.settings, target)
+        try:
+            plan = build_plan(SearchBody(query=query), shape, reader.searcher, _now_ms())
+        except RequestRefusedError as refused:
+            raise refused.error from refused
+        return _explained(reader, plan, request, service.name)
+
+
+def _explained(reader: Any, plan: Plan, request: ExplainRequest, index: str) -> JsonResult:
+    answer: dict[str, Any] = {"_index": index, "_id": request.id, "matched": False}
+    own = tantivy.Query.term_query(reader.schema, "_id", request.id, index_option="basic")
+    visible = tantivy.Query.boolean_query([(MUST, unscored(own)), (MUST, plan.visible)])
+    found = reader.searcher.search(visible, 1, False).hits
+    if not found:
+        return JsonResult(orjson.dumps(answer), 404)
+    matching = tantivy.Query.boolean_query([(MUST, unscored(own)), (MUST, plan.hits.query)])
+    matches = reader.searcher.search(matching, 1, False).hits
+    if matches:
+        answer |= {"matched": True, "explanation": explanation(plan.hits.query, reader.searcher, found[0][1])}
+    else:
+        answer["explanation"] = {"value": 0.0, "description": "no matching clause", "details": []}
+    selected = _source_filter(request)
+    if selected is not None and selected.enabled:
+        seq_no = reader.searcher.fast_field_values("_seq_no", [found[0][1]])[0]
+        source = orjson.loads(reader.fetch([int(seq_no)])[0].source)
+        if plan.allows is not None:
+            source = restrict_source(source, plan.allows)
+        answer["get"] = {"found": True, "_source": filter_source(source, selected)}
+    return JsonResult(orjson.dumps(answer))
+
+
+def _source_filter(request: ExplainRequest) -> SourceFilter | None:
+    if request.source is None and request.source_includes is None and request.source_excludes is None:
+        return None
+    if request.source in ("true", "false"):
+        return SourceFilter(enabled=request.source == "true")
+    includes = (request.source_includes or request.source or "").split(",")
+    excludes = (request.source_excludes or "").split(",")
+    return parse_source({"includes": [i for i in includes if i], "excludes": [e for e in excludes if e]})

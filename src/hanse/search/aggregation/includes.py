@@ -1,0 +1,77 @@
+"""`include` and `exclude` of terms: exact lists, regular expressions, partitions.
+
+Tests: tests/search/aggregation/test_includes.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import re2
+
+from hanse.errors import IllegalArgumentError
+from hanse.search.aggregation.columns import Column
+from hanse.search.aggregation.parameters import Parameters
+from hanse.search.aggregation.sketches import hash_value
+
+
+@dataclass(frozen=True, slots=True)
+class Includes:
+    """Which values become buckets."""
+
+    include: list[Any] | str | None = None
+    exclude: list[Any] | str | None = None
+    partition: tuple[int, int] | None = None
+
+    @classmethod
+    def parse(cls, parameters: Parameters) -> Includes:
+        include, exclude = parameters.raw("include"), parameters.raw("exclude")
+        if isinstance(include, dict):
+            number, total = include.get("partition"), include.get("num_partitions")
+            if not isinstance(number, int) or not isinstance(total, int) or not 0 <= number < total:
+                raise IllegalArgumentError(
+                    "Missing or invalid [partition] or [num_partitions] parameter for partition-based include"
+                )
+            return cls(partition=(number, total))
+        return cls(_entries(include), _entries(exclude))
+
+    def engine_list(self, column: Column) -> list[str] | None:
+        """The exact keywords wanted, which tantivy can then count alone."""
+        if column.kind != "keyword" or not isinstance(self.include, list):
+            return None
+        return [str(entry) for entry in self.include]
+
+    def filter_for(self, column: Column, pattern: str | None, name: str) -> Callable[[Any], bool] | None:
+        """Says of a key whether it is admitted; None when all are."""
+        if self.partition is not None:
+            number, total = self.partition
+            return lambda key: int.from_bytes(hash_value(key), "big") % total == number
+        if self.include is None and self.exclude is None:
+            return None
+        wanted = None if self.include is None else _test(self.include, column, pattern, name)
+        refused = None if self.exclude is None else _test(self.exclude, column, pattern, name)
+        return lambda key: (wanted is None or wanted(key)) and not (refused is not None and refused(key))
+
+
+def _entries(value: Any) -> list[Any] | str | None:
+    return value if value is None or isinstance(value, list | str) else [value]
+
+
+def _test(entries: list[Any] | str, column: Column, pattern: str | None, name: str) -> Callable[[Any], bool]:
+    from hanse.search.aggregation.metrics import stored_value
+
+    if isinstance(entries, list):
+        values = {stored_value(column, entry, pattern) for entry in entries}
+        return lambda key: key in values
+    if column.kind != "keyword":
+        raise IllegalArgumentError(
+            f"Aggregation [{name}] cannot support regular expression style include/exclude settings as they can only "
+            "be applied to string fields. Use an array of values for include/exclude clauses"
+        )
+    try:
+        expression = re2.compile(entries)  # type: ignore[no-untyped-call]
+    except re2.error as failure:
+        raise IllegalArgumentError(f"invalid regular expression [{entries}]: {failure}") from failure
+    return lambda key: expression.fullmatch(key) is not None

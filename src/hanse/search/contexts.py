@@ -1,0 +1,269 @@
+"""Search contexts that outlive a request: scrolls and points in time, on this node.
+
+A context keeps views of its shards open and belongs to the user who opened it; to anybody else it does not exist. It is
+freed when its keep-alive passes without use, by a timer. Tests: tests/search/test_contexts.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from time import monotonic, perf_counter
+from typing import Any
+
+import msgspec
+
+from hanse.errors import HanseError, IllegalArgumentError, SearchContextMissingError
+from hanse.index.service import Indices
+from hanse.search import pit_id
+from hanse.search.body import SearchBody
+from hanse.search.failures import all_shards_failed, error_object
+from hanse.search.request import (
+    ClearedContexts,
+    ClearScrollRequest,
+    ClosePitRequest,
+    OpenPitRequest,
+    OpenPitResult,
+    ScrollRequest,
+    SearchRequest,
+    SearchResult,
+    ShardFailure,
+)
+from hanse.search.sort import SCORE, SHARD_DOC, SortKey
+from hanse.search.views import ShardView, acquire_views, release
+from hanse.settings.units import format_time, parse_time_s
+from hanse.transport.actions import Call
+from hanse.transport.identity import Identity
+
+CONTEXTS_MAX = 500
+KEEP_ALIVE_MAX_S = 86_400.0
+Owner = tuple[str, str, str]
+
+
+class TooManyScrollContextsError(HanseError):
+    type = "too_many_scroll_contexts_exception"
+    status = 429
+
+
+@dataclass(slots=True)
+class Context:
+    """An open scroll or point in time."""
+
+    id: str
+    owner: Owner
+    views: list[ShardView]
+    keep_alive_s: float
+    expires_at: float
+    body: SearchBody | None = None
+    request: SearchRequest | None = None
+    total: int | None = None
+    relation: str = "eq"
+    in_use: int = 0
+    is_closed: bool = False
+    last: list[Any] | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+def owner_of(identity: Identity) -> Owner:
+    return (identity.realm.type, identity.realm.name, identity.username)
+
+
+class Contexts:
+    """All contexts of the node. `close` frees them."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._open: dict[str, Context] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for context in list(self._open.values()):
+            self._free(context)
+
+    async def start_scroll(
+        self, indices: Indices, call: Call, body: SearchBody, request: SearchRequest
+    ) -> SearchResult:
+        """The first page, and a context that continues after it."""
+        keep_alive = read_keep_alive(request.scroll or "", "scroll")
+        if len(self._open) >= CONTEXTS_MAX:
+            raise TooManyScrollContextsError(
+                f"Trying to create too many scroll contexts. Must be less than or equal to: [{CONTEXTS_MAX}]. This "
+                "limit can be set by changing the [search.max_open_scroll_context] setting."
+            )
+        views, failures = acquire_views(indices, call.targets, request.routing, request.preference)
+        context = self._add(call.identity, views, keep_alive)
+        try:
+            context.body, context.request = _continuable(body), msgspec.structs.replace(request, scroll=None)
+            result = await self._page(context, context.body, failures)
+        except BaseException:
+            self._free(context)
+            raise
+        context.total, context.relation = result.total, result.relation
+        return result
+
+    async def scroll(self, call: Call, request: ScrollRequest) -> SearchResult:
+        """The next page. Raises what Elasticsearch says of a context that is gone."""
+        context = self._find(call.identity, _scroll_context(request.scroll_id))
+        if context is None or context.body is None:
+            raise _missing(request.scroll_id)
+        async with context.lock:
+            if request.scroll is not None:
+                context.keep_alive_s = read_keep_alive(request.scroll, "scroll")
+            body = replace(
+                context.body,
+                plans={},
+                aggregations=None,
+                search_after=context.last,
+                after_is_raw=True,
+                track_total_hits=False,
+            )
+            if context.last is None:
+                body.size = 0
+            result = await self._page(context, body, [])
+            result.total, result.relation, result.aggregations = context.total, context.relation, None
+            return result
+
+    async def _page(self, context: Context, body: SearchBody, failures: list[ShardFailure]) -> SearchResult:
+        from hanse.search.coordinate import search_views
+
+        assert context.request is not None
+        started = perf_counter()
+        with self._using(context):
+            result = await search_views(context.views, failures, body, context.request)
+        context.last = list(result.hits[-1].sort) if result.hits else None
+        result.scroll_id = pit_id.encode(context.id, ())
+        result.took_ms = int((perf_counter() - started) * 1000)
+        return result
+
+    async def clear_scroll(self, call: Call, request: ClearScrollRequest) -> ClearedContexts:
+        if request.scroll_ids == ("_all",):
+            mine = [c for c in self._open.values() if c.body is not None and c.owner == owner_of(call.identity)]
+        else:
+            found = [self._find(call.identity, _scroll_context(text)) for text in request.scroll_ids]
+            mine = [context for context in found if context is not None]
+        return self._freed(mine)
+
+    async def open_pit(self, indices: Indices, call: Call, request: OpenPitRequest) -> OpenPitResult:
+        keep_alive = read_keep_alive(request.keep_alive, "keep_alive")
+        if len(self._open) >= CONTEXTS_MAX:
+            raise TooManyScrollContextsError(
+                f"Trying to create too many search contexts, the limit is [{CONTEXTS_MAX}]."
+            )
+        views, failures = acquire_views(indices, call.targets, request.routing, request.preference)
+        if failures and (not views or not request.allow_partial_search_results):
+            release(views)
+            raise all_shards_failed(failures, "open_search_context")
+        context = self._add(call.identity, views, keep_alive)
+        names = tuple(sorted({view.index for view in views}))
+        return OpenPitResult(pit_id.encode(context.id, names), len(views) + len(failures), len(views), 0, len(failures))
+
+    async def close_pit(self, call: Call, request: ClosePitRequest) -> ClearedContexts:
+        context = self._find(call.identity, pit_id.context_of(request.id))
+        return self._freed([] if context is None else [context])
+
+    @contextmanager
+    def pit_views(self, call: Call, body: SearchBody) -> Iterator[list[ShardView]]:
+        """The shards of the body's point in time, as the caller may see them now."""
+        text = body.pit_id or ""
+        context = self._find(call.identity, pit_id.context_of(text))
+        if context is None or context.body is not None:
+            raise _missing(text)
+        if body.pit_keep_alive is not None:
+            context.keep_alive_s = read_keep_alive(body.pit_keep_alive, "keep_alive")
+        visible = {target.index: target for target in call.targets.local}
+        with self._using(context):
+            yield [replace(view, target=visible[view.index]) for view in context.views if view.index in visible]
+
+    def _add(self, identity: Identity, views: list[ShardView], keep_alive_s: float) -> Context:
+        context = Context(
+            secrets.token_urlsafe(16), owner_of(identity), views, keep_alive_s, self._clock() + keep_alive_s
+        )
+        self._open[context.id] = context
+        self._schedule()
+        return context
+
+    def _find(self, identity: Identity, context_id: str) -> Context | None:
+        self.expire()
+        context = self._open.get(context_id)
+        return context if context is not None and context.owner == owner_of(identity) else None
+
+    @contextmanager
+    def _using(self, context: Context) -> Iterator[None]:
+        """Views in use are not closed under a running search, and its time does not count as idle."""
+        context.in_use += 1
+        try:
+            yield
+        finally:
+            context.in_use -= 1
+            context.expires_at = self._clock() + context.keep_alive_s
+            if context.is_closed and context.in_use == 0:
+                release(context.views)
+
+    def _free(self, context: Context) -> None:
+        self._open.pop(context.id, None)
+        context.is_closed = True
+        if context.in_use == 0:
+            release(context.views)
+
+    def _freed(self, contexts: list[Context]) -> ClearedContexts:
+        for context in contexts:
+            self._free(context)
+        return ClearedContexts(True, len(contexts))
+
+    def expire(self) -> None:
+        """Frees what nobody used for its keep-alive."""
+        now = self._clock()
+        for context in [c for c in self._open.values() if c.expires_at <= now and c.in_use == 0]:
+            self._free(context)
+
+    def _schedule(self) -> None:
+        if self._timer is not None or not self._open:
+            return
+        wait = max(1.0, min(context.expires_at for context in self._open.values()) - self._clock())
+        self._timer = asyncio.get_running_loop().call_later(wait, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.expire()
+        self._schedule()
+
+
+def _continuable(body: SearchBody) -> SearchBody:
+    """A body whose order has no ties, so that a page can begin exactly behind the last; the added keys are not shown."""
+    if body.sort:
+        return replace(body, sort=(*body.sort, SortKey(SHARD_DOC)), hidden_keys=1, plans={})
+    order = (SortKey(SCORE, descending=True), SortKey(SHARD_DOC))
+    return replace(body, sort=order, hidden_keys=2, plans={})
+
+
+def read_keep_alive(text: str, name: str) -> float:
+    seconds = parse_time_s(text, name)
+    if seconds <= 0:
+        raise IllegalArgumentError(f"keepAlive must be positive, got [{text}]")
+    if seconds > KEEP_ALIVE_MAX_S:
+        raise IllegalArgumentError(
+            f"Keep alive for request ({format_time(seconds)}) is too large. It must be less than "
+            f"({format_time(KEEP_ALIVE_MAX_S)}). This limit can be set by changing the [search.max_keep_alive] cluster "
+            "level setting."
+        )
+    return seconds
+
+
+def _scroll_context(text: str) -> str:
+    try:
+        return pit_id.context_of(text)
+    except IllegalArgumentError as error:
+        raise IllegalArgumentError("Cannot parse scroll id", caused_by=error) from error
+
+
+def _missing(text: str) -> HanseError:
+    cause = SearchContextMissingError(f"No search context found for id [{pit_id.context_of(text)}]")
+    return all_shards_failed([ShardFailure(-1, None, error_object(cause), status=404)])

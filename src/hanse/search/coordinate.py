@@ -1,0 +1,292 @@
+"""A search over the local shards: query each, keep the best, fetch those, reduce.
+
+Short work runs on the event loop, long work in threads, where the engine releases the interpreter lock; which is which
+is estimated from document frequencies. A shard that fails is reported and the others answer; when none answers the
+search fails. Tests: tests/search/test_coordinate.py; cost: bench/search_local.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cmp_to_key
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from hanse.errors import (
+    ActionRequestValidationError,
+    HanseError,
+    JsonParseError,
+    ParsingError,
+    QueryShardError,
+    XContentParseError,
+)
+from hanse.index import slots
+from hanse.index.mapping import Mapping
+from hanse.index.service import Indices
+from hanse.search.aggregation import merge_partials
+from hanse.search.body import SearchBody, parse_request
+from hanse.search.failures import all_shards_failed, partial_failure, shard_failure
+from hanse.search.fetch_phase import Place, fetch
+from hanse.search.lookups import resolve_lookups
+from hanse.search.merge import capped
+from hanse.search.plan import Plan, RequestRefusedError, Shape, build_plan, plan_for
+from hanse.search.query_phase import ShardHits, comparable, run_query
+from hanse.search.request import Hit, SearchRequest, SearchResult, ShardFailure
+from hanse.search.sort import comparator
+from hanse.search.top_hits import Found
+from hanse.search.views import ShardView, open_views
+from hanse.transport.actions import Call, Target
+
+if TYPE_CHECKING:
+    from hanse.search.contexts import Contexts
+
+DOCUMENTS_ON_LOOP_MAX = 60_000
+"""About half a millisecond of matching; more goes to a thread."""
+AGGREGATED_ON_LOOP_MAX = 2_000
+HITS_ON_LOOP_MAX = 200
+_WHOLE_REQUEST = (ParsingError, XContentParseError, JsonParseError, ActionRequestValidationError)
+
+
+@dataclass(slots=True)
+class Answered:
+    """A shard's part of a search after its query phase."""
+
+    view: ShardView
+    plan: Plan
+    hits: ShardHits
+
+
+async def search_local(
+    indices: Indices, call: Call, request: SearchRequest, contexts: Contexts | None = None
+) -> SearchResult:
+    """The answer of the local shards of `call.targets`. With `final_reduce` off, hits reach from 0 to from + size."""
+    started = perf_counter()
+    body = parse_request(request)
+    if body.query is not None and b'"terms"' in request.body:
+        body = await resolve_lookups(call, body)
+    if contexts is not None and body.pit_id is not None:
+        with contexts.pit_views(call, body) as views:
+            result = await search_views(views, [], body, request)
+        result.pit_id = body.pit_id
+    elif contexts is not None and request.scroll is not None:
+        return await contexts.start_scroll(indices, call, body, request)
+    else:
+        with open_views(indices, call.targets, request.routing, request.preference) as (views, failures):
+            result = await search_views(views, failures, body, request)
+    result.took_ms = int((perf_counter() - started) * 1000)
+    return result
+
+
+async def search_views(
+    views: Sequence[ShardView], failures: list[ShardFailure], body: SearchBody, request: SearchRequest
+) -> SearchResult:
+    limit = body.from_ + body.size
+    now_ms = request.now_ms if request.now_ms is not None else int(datetime.now(UTC).timestamp() * 1000)
+    if not views:
+        _check_without_index(body, request, now_ms)
+    answered: list[Answered] = []
+    pending = []
+    for view in views:
+        planned = _planned(view, body, request.cluster_alias, now_ms, failures)
+        if planned is None:
+            continue
+        if _is_short(view, planned, body, limit):
+            _take(_query(view, planned, body, limit), answered, failures)
+        else:
+            pending.append((view, planned))
+    if pending:
+        loop = asyncio.get_running_loop()
+        outcomes = await asyncio.gather(
+            *(loop.run_in_executor(None, _query, view, planned, body, limit) for view, planned in pending)
+        )
+        for outcome in outcomes:
+            _take(outcome, answered, failures)
+    if failures and not answered:
+        raise all_shards_failed(failures)
+    if failures and request.allow_partial_search_results is False:
+        raise partial_failure(failures)
+    return await _reduced(answered, failures, body, request)
+
+
+def _check_without_index(body: SearchBody, request: SearchRequest, now_ms: int) -> None:
+    """A malformed query is refused even when there is nothing to search."""
+    empty = Shape("_na_", Mapping.from_metadata({}, {}, {}), slots.schema(1), {}, Target("_na_"), request.cluster_alias)
+    checked = SearchBody(query=body.query, post_filter=body.post_filter)
+    try:
+        build_plan(checked, empty, None, now_ms)
+    except RequestRefusedError as refused:
+        raise refused.error from refused
+    except QueryShardError:
+        return
+
+
+def _planned(
+    view: ShardView, body: SearchBody, cluster_alias: str, now_ms: int, failures: list[ShardFailure]
+) -> Plan | None:
+    try:
+        return plan_for(body, view.shape(cluster_alias), view.reader.searcher, now_ms)
+    except RequestRefusedError as refused:
+        raise refused.error from refused
+    except _WHOLE_REQUEST:
+        raise
+    except HanseError as error:
+        failures.append(shard_failure(_shown_index(view, cluster_alias), view.number, error, view.index_uuid))
+    except ValueError as error:
+        # The engine refuses what it cannot run (a pattern with too many states, a value out of range).
+        cause = QueryShardError(f"failed to create query: {error}", index_uuid=view.index_uuid, index=view.index)
+        failures.append(shard_failure(_shown_index(view, cluster_alias), view.number, cause, view.index_uuid))
+    return None
+
+
+def _shown_index(view: ShardView, cluster_alias: str) -> str:
+    return f"{cluster_alias}:{view.index}" if cluster_alias else view.index
+
+
+def _query(view: ShardView, plan: Plan, body: SearchBody, limit: int) -> Answered | ShardFailure:
+    try:
+        return Answered(view, plan, run_query(view.reader, body, plan, limit, view.ordinal))
+    except _WHOLE_REQUEST:
+        raise
+    except HanseError as error:
+        return shard_failure(_shown_index(view, plan.context.cluster_alias), view.number, error, view.index_uuid)
+    except ValueError as error:
+        cause = QueryShardError(f"failed to execute query: {error}", index_uuid=view.index_uuid, index=view.index)
+        return shard_failure(_shown_index(view, plan.context.cluster_alias), view.number, cause, view.index_uuid)
+
+
+def _take(outcome: Answered | ShardFailure, answered: list[Answered], failures: list[ShardFailure]) -> None:
+    if isinstance(outcome, Answered):
+        answered.append(outcome)
+    else:
+        failures.append(outcome)
+
+
+def _is_short(view: ShardView, plan: Plan, body: SearchBody, limit: int) -> bool:
+    """Whether the shard's query is surely done within about a millisecond."""
+    searcher = view.reader.searcher
+    documents = searcher.num_docs
+    if limit > HITS_ON_LOOP_MAX:
+        return documents <= HITS_ON_LOOP_MAX
+    if body.aggregations is not None:
+        return documents <= AGGREGATED_ON_LOOP_MAX
+    if documents <= DOCUMENTS_ON_LOOP_MAX:
+        return True
+    if plan.context.is_costly or len(plan.keys) > 1:
+        return False
+    touched = sum(searcher.doc_freq(slot, value) for slot, value in plan.context.looked_up)
+    return touched <= DOCUMENTS_ON_LOOP_MAX
+
+
+async def _reduced(
+    answered: list[Answered], failures: list[ShardFailure], body: SearchBody, request: SearchRequest
+) -> SearchResult:
+    answered.sort(key=lambda shard: shard.view.ordinal)
+    result = SearchResult(
+        total_shards=len(answered) + len(failures),
+        successful=len(answered),
+        failed=len(failures),
+        failures=failures,
+    )
+    counted = body.counted_up_to != 0
+    if counted:
+        result.total, result.relation = capped(
+            sum(shard.hits.total or 0 for shard in answered), "eq", body.counted_up_to
+        )
+    else:
+        result.total = None
+    scores = [shard.hits.max_score for shard in answered if shard.hits.max_score is not None]
+    result.max_score = max(scores, default=None)
+    ended = [shard.hits.terminated_early for shard in answered if shard.hits.terminated_early is not None]
+    if ended:
+        result.terminated_early = any(ended)
+    if answered and answered[0].plan.keys:
+        result.sort_kinds = tuple(key.comparable_kind for key in answered[0].plan.keys)
+    if body.aggregations is not None:
+        partials = [shard.hits.aggregations for shard in answered if shard.hits.aggregations is not None]
+        result.aggregations = partials[0] if len(partials) == 1 else merge_partials(body.aggregations, partials)
+    if body.profile:
+        result.profile = [_profile(shard, request.cluster_alias) for shard in answered]
+    chosen = _page(answered, body, request.final_reduce)
+    count = sum(len(found) for _, found, _ in chosen)
+    if count > HITS_ON_LOOP_MAX:
+        result.hits = await asyncio.get_running_loop().run_in_executor(None, _fetched, chosen, body, request)
+    elif count:
+        result.hits = _fetched(chosen, body, request)
+    return result
+
+
+Chosen = tuple[Answered, list[tuple[int, Found]], list[Any]]
+
+
+def _page(answered: list[Answered], body: SearchBody, final: bool) -> list[Chosen]:
+    """The hits to fetch, by shard, each with its rank in the answer."""
+    start, end = (body.from_ if final else 0), body.from_ + body.size
+    if len(answered) == 1:
+        only = answered[0]
+        hits = only.hits.hits[start:end]
+        return [(only, list(enumerate(hits)), only.hits.collapsed[start:end])] if hits else []
+    merged = _merged(answered, body)
+    if body.collapse is not None:
+        merged = _first_of_each(merged)
+    by_shard: dict[int, Chosen] = {}
+    for rank, (number, found, collapsed) in enumerate(merged[start:end]):
+        chosen = by_shard.setdefault(number, (answered[number], [], []))
+        chosen[1].append((rank, found))
+        chosen[2].append(collapsed)
+    return list(by_shard.values())
+
+
+def _merged(answered: list[Answered], body: SearchBody) -> list[tuple[int, Found, Any]]:
+    everything = [
+        (number, found, shard.hits.collapsed[rank] if shard.hits.collapsed else None)
+        for number, shard in enumerate(answered)
+        for rank, found in enumerate(shard.hits.hits)
+    ]
+    if not body.sort:
+        everything.sort(key=lambda item: -(item[1].score or 0.0))
+        return everything
+    compare = comparator(body.sort)
+    keyed = [(comparable(answered[item[0]].plan, item[1].values), item) for item in everything]
+    keyed.sort(key=cmp_to_key(lambda left, right: compare(left[0], right[0])))
+    return [item for _, item in keyed]
+
+
+def _first_of_each(merged: list[tuple[int, Found, Any]]) -> list[tuple[int, Found, Any]]:
+    seen: set[Any] = set()
+    kept = []
+    for item in merged:
+        if item[2] not in seen:
+            seen.add(item[2])
+            kept.append(item)
+    return kept
+
+
+def _fetched(chosen: list[Chosen], body: SearchBody, request: SearchRequest) -> list[Hit]:
+    if len(chosen) == 1:
+        shard, ranked, collapsed = chosen[0]
+        return _fetch_shard(shard, [found for _, found in ranked], collapsed, body, request)
+    hits: dict[int, Hit] = {}
+    for shard, ranked, collapsed in chosen:
+        fetched = _fetch_shard(shard, [found for _, found in ranked], collapsed, body, request)
+        hits.update(zip((rank for rank, _ in ranked), fetched, strict=True))
+    return [hits[rank] for rank in sorted(hits)]
+
+
+def _fetch_shard(
+    shard: Answered, found: list[Found], collapsed: list[Any], body: SearchBody, request: SearchRequest
+) -> list[Hit]:
+    view = shard.view
+    place = Place(view.index, view.number, request.cluster_alias)
+    return fetch(view.reader, body, shard.plan, place, found, collapsed if body.collapse is not None else ())
+
+
+def _profile(shard: Answered, cluster_alias: str) -> dict[str, Any]:
+    """The shape of a profile; the engine does not measure its parts."""
+    return {
+        "id": f"[_local][{_shown_index(shard.view, cluster_alias)}][{shard.view.number}]",
+        "searches": [{"query": [], "rewrite_time": 0, "collector": []}],
+        "aggregations": [],
+    }

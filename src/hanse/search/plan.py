@@ -1,0 +1,241 @@
+"""A search bound to one index as one caller may see it: built queries, sort columns, the visible mapping.
+
+Document-level security, alias filters and slices are part of every query built here; field-level security is the
+restricted mapping. Plans are kept on the parsed body and reused while mapping, search index and access stay the same.
+Tests: tests/search/test_plan.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import tantivy
+
+import hanse.search.query  # noqa: F401  (registers every query type)
+from hanse.errors import HanseError, IllegalArgumentError
+from hanse.index.mapping import Mapping
+from hanse.index.settings import MAX_RESULT_WINDOW
+from hanse.search.body import SearchBody
+from hanse.search.field_selection import matches_any, wildcard
+from hanse.search.query.context import MUST, Matched, Part, QueryContext, any_of, boosted, everything, unscored
+from hanse.search.query.lucene_regex import ANY_STRING, escape
+from hanse.search.sort_keys import BoundKey, bind
+from hanse.transport.actions import FieldRule, Target
+
+PLANS_MAX = 64
+_ALWAYS_VISIBLE = ("_id", "_index", "_routing", "_seq_no", "_source", "_version", "_ignored", "_field_names", "_type")
+
+
+class RequestRefusedError(Exception):
+    """The search is wrong whatever the index: it fails as a whole and not shard by shard."""
+
+    def __init__(self, error: HanseError) -> None:
+        super().__init__(error.reason)
+        self.error = error
+
+
+@dataclass(slots=True)
+class Plan:
+    """What runs on a shard. `hits` includes the post filter, `aggregated` does not; `visible` matches all the caller sees."""
+
+    hits: Part
+    aggregated: Part
+    visible: tantivy.Query
+    keys: tuple[BoundKey, ...]
+    after: tuple[Any, ...] | None
+    mapping: Mapping
+    context: QueryContext
+    allows: Callable[[str], bool] | None
+    named: dict[str, tantivy.Query] = field(default_factory=dict)
+    matched: list[Matched] = field(default_factory=list)
+    compile_filter: Callable[[dict[str, Any]], tantivy.Query] = lambda _: tantivy.Query.empty_query()
+
+    @property
+    def is_reusable(self) -> bool:
+        return not (self.context.depends_on_now or self.context.depends_on_searcher)
+
+
+@dataclass(slots=True)
+class Shape:
+    """What a plan is built for; plans are reused while it is the same."""
+
+    index: str
+    mapping: Mapping
+    schema: tantivy.Schema
+    settings: Any
+    target: Target
+    cluster_alias: str = ""
+
+    def is_same(self, other: Shape) -> bool:
+        return (
+            self.mapping is other.mapping
+            and self.schema is other.schema
+            and self.settings is other.settings
+            and self.cluster_alias == other.cluster_alias
+            and (self.target is other.target or self.target == other.target)
+        )
+
+
+def plan_for(body: SearchBody, shape: Shape, searcher: tantivy.Searcher, now_ms: int) -> Plan:
+    key = (shape.index, id(shape.schema))
+    kept = body.plans.get(key)
+    if kept is not None and kept[0].is_same(shape):
+        return kept[1]  # type: ignore[no-any-return]
+    plan = build_plan(body, shape, searcher, now_ms)
+    if plan.is_reusable:
+        if len(body.plans) >= PLANS_MAX:
+            body.plans.clear()
+        body.plans[key] = (shape, plan)
+    return plan
+
+
+def build_plan(body: SearchBody, shape: Shape, searcher: tantivy.Searcher | None, now_ms: int) -> Plan:
+    _check_window(body, shape)
+    allows = allowed_fields(shape.target)
+    mapping = _restricted(shape.mapping, shape.target) if allows is not None else shape.mapping
+    context = _context(shape, mapping, searcher, now_ms)
+    main = _main_query(body, context)
+    main = boosted(main, _index_boost(body, shape))
+    named, matched = dict(context.named), list(context.matched)
+    filters = restrictions(shape, searcher, now_ms, context)
+    if body.slice is not None:
+        filters.append(_slice_filter(shape.schema, *body.slice))
+    aggregated = _narrowed(main, filters)
+    hits = aggregated
+    if body.post_filter is not None:
+        hits = _narrowed(aggregated, [context.build(body.post_filter).query])
+        named = dict(context.named)
+    keys = tuple(bind(context, key) for key in body.sort)
+    return Plan(
+        hits,
+        aggregated,
+        _narrowed(everything(), filters).query,
+        keys,
+        _after(body, keys, context),
+        mapping,
+        context,
+        allows,
+        named,
+        matched,
+        lambda clause: context.fresh().build(clause).query,
+    )
+
+
+def _main_query(body: SearchBody, context: QueryContext) -> Part:
+    if body.query is None:
+        context.is_costly = True
+        return everything()
+    try:
+        return context.build(body.query)
+    except IllegalArgumentError as error:
+        # What only this index refuses comes as QueryShardError; this is wrong for every index.
+        raise RequestRefusedError(error) from error
+
+
+def _context(shape: Shape, mapping: Mapping, searcher: tantivy.Searcher | None, now_ms: int) -> QueryContext:
+    raw = shape.settings.get("index.query.default_field")
+    if isinstance(raw, str):
+        fields = tuple(part.strip() for part in raw.strip("[]").split(","))
+    else:
+        fields = tuple(raw) if raw else ("*",)
+    return QueryContext(shape.index, mapping, shape.schema, now_ms, fields, searcher, shape.cluster_alias)
+
+
+def restrictions(
+    shape: Shape, searcher: tantivy.Searcher | None, now_ms: int, into: QueryContext
+) -> list[tantivy.Query]:
+    """Document-level security and alias filters, which see all fields whatever the caller may see."""
+    target = shape.target
+    groups = [*target.access.documents, *((target.filters,) if target.filters else ())]
+    if not groups:
+        return []
+    context = _context(shape, shape.mapping, searcher, now_ms)
+    filters = [any_of([unscored(context.build(clause).query) for clause in group]) for group in groups]
+    into.depends_on_now |= context.depends_on_now
+    into.depends_on_searcher |= context.depends_on_searcher
+    into.is_costly |= context.is_costly
+    return filters
+
+
+def _narrowed(part: Part, filters: list[tantivy.Query]) -> Part:
+    if not filters or part.matches_none:
+        return part
+    query = tantivy.Query.boolean_query([(MUST, part.query), *((MUST, unscored(item)) for item in filters)])
+    return Part(query, part.score, part.is_uniform)
+
+
+def _slice_filter(schema: tantivy.Schema, part: int, parts: int) -> tantivy.Query:
+    """Divides documents by the last character of their id: exact and lasting, though not quite even."""
+    last = "".join(escape(chr(code)) for code in range(128) if code % parts == part)
+    patterns = [f"{ANY_STRING}[{last}]"] if last else []
+    if part == 0:
+        patterns.append(f"{ANY_STRING}[\\x{{80}}-\\x{{D7FF}}\\x{{E000}}-\\x{{10FFFF}}]")
+    return any_of([tantivy.Query.regex_query(schema, "_id", pattern) for pattern in patterns])
+
+
+def _index_boost(body: SearchBody, shape: Shape) -> float:
+    name = f"{shape.cluster_alias}:{shape.index}" if shape.cluster_alias else shape.index
+    for pattern, boost in body.indices_boost:
+        if pattern == shape.target.name or wildcard(pattern).fullmatch(name):
+            return boost
+    return 1.0
+
+
+def _after(body: SearchBody, keys: tuple[BoundKey, ...], context: QueryContext) -> tuple[Any, ...] | None:
+    if body.search_after is None:
+        return None
+    if body.after_is_raw:
+        return tuple(body.search_after)
+    return tuple(key.after(value) for key, value in zip(keys, body.search_after, strict=True))
+
+
+def _check_window(body: SearchBody, shape: Shape) -> None:
+    wanted = body.from_ + body.size
+    window = int(shape.settings.get(MAX_RESULT_WINDOW.key) or MAX_RESULT_WINDOW.default)
+    if wanted > window:
+        raise IllegalArgumentError(
+            f"Result window is too large, from + size must be less than or equal to: [{window}] but was [{wanted}]. See "
+            "the scroll api for a more efficient way to request large data sets. This limit can be set by changing the "
+            "[index.max_result_window] index level setting."
+        )
+
+
+def allowed_fields(target: Target) -> Callable[[str], bool] | None:
+    """Field-level security as a test on paths; None when everything is visible."""
+    if not target.access.fields:
+        return None
+    return _allows(target.access.fields)
+
+
+@lru_cache(maxsize=1024)
+def _allows(groups: tuple[tuple[FieldRule, ...], ...]) -> Callable[[str], bool]:
+    @lru_cache(maxsize=4096)
+    def allows(path: str) -> bool:
+        if path in _ALWAYS_VISIBLE:
+            return True
+        return all(any(_rule_allows(rule, path) for rule in group) for group in groups)
+
+    return allows
+
+
+def _rule_allows(rule: FieldRule, path: str) -> bool:
+    return matches_any(path, rule.grant) and not matches_any(path, rule.deny)
+
+
+_restricted_mappings: dict[tuple[int, Any], tuple[Mapping, Mapping]] = {}
+_RESTRICTED_MAX = 256
+
+
+def _restricted(mapping: Mapping, target: Target) -> Mapping:
+    key = (id(mapping), target.access.fields)
+    kept = _restricted_mappings.get(key)
+    if kept is not None and kept[0] is mapping:
+        return kept[1]
+    if len(_restricted_mappings) >= _RESTRICTED_MAX:
+        _restricted_mappings.clear()
+    restricted = mapping.restricted(_allows(target.access.fields))
+    _restricted_mappings[key] = (mapping, restricted)
+    return restricted

@@ -1,0 +1,379 @@
+"""The first hits of a query in one shard, by score or by any number of sort keys, exactly.
+
+The engine orders by one column. Further keys are found by refinement: the first `limit` hits by the first key are
+right except for the order among equal values and for which of the last group's members are among them. Complete groups
+get the values of the other keys looked up and are sorted here; the last group is asked again, restricted to its value,
+by the next key. Equal hits keep the order in which documents were written. Tests: tests/search/test_sorting.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cmp_to_key
+from itertools import groupby
+from typing import Any
+
+import tantivy
+
+from hanse.search import engine
+from hanse.search.query.context import MUST, MUST_NOT, SHOULD, Part, unscored
+from hanse.search.sort_keys import POSITION_SLOT, BoundKey, beyond, equals, present, single
+
+_POSITION = BoundKey("position", False, POSITION_SLOT)
+COMPLETE_TIES_MAX = 1000
+"""Up to this many matches, hits of equal score are put into the order of writing across segments."""
+
+Row = tuple[tuple[Any, ...], tantivy.DocAddress]
+
+
+@dataclass(slots=True)
+class Found:
+    """One hit before it is fetched."""
+
+    values: tuple[Any, ...]
+    score: float | None
+    seq_no: int
+    address: tantivy.DocAddress
+
+
+@dataclass(slots=True)
+class Top:
+    hits: list[Found]
+    count: int | None
+    """All matches of the query, None when they were not counted."""
+
+
+class ShardSearch:
+    """Ordered reading of one shard's matches of one query."""
+
+    def __init__(self, searcher: tantivy.Searcher, schema: tantivy.Schema, part: Part) -> None:
+        self._searcher = searcher
+        self._schema = schema
+        self._part = part
+        self._query = part.query
+
+    def count(self) -> int:
+        if self._part.matches_none:
+            return 0
+        return engine.count(self._searcher, self._query)
+
+    def by_score(self, limit: int, counted: bool = True) -> Top:
+        """Best scores first."""
+        part = self._part
+        if part.matches_none or limit == 0:
+            return Top([], (self.count() if counted else None) if not part.matches_none else 0)
+        if part.score is not None or part.is_uniform:
+            return self._by_position(limit, counted)
+        segmented = self._searcher.num_segments > 1
+        rows, count = engine.best(self._searcher, self._query, limit, counted=counted or segmented)
+        complete = segmented and count <= COMPLETE_TIES_MAX
+        if complete and len(rows) < count:
+            rows = engine.best(self._searcher, self._query, count).rows
+        positions = self._positions([address for _, address in rows])
+        found = [Found((), row[0], at, row[1]) for row, at in zip(rows, positions, strict=True)]
+        if complete:
+            found.sort(key=lambda hit: (-(hit.score or 0.0), hit.seq_no))
+            del found[limit:]
+        return Top(found, count if counted else None)
+
+    def _positions(self, addresses: list[tantivy.DocAddress]) -> list[int]:
+        return engine.integers(self._searcher, POSITION_SLOT, addresses)
+
+    def _by_position(self, limit: int, counted: bool) -> Top:
+        """Every match has the same score: the order of writing decides."""
+        score = self._one_score()
+        result = engine.ordered(self._searcher, self._query, limit, POSITION_SLOT, counted=counted)
+        hits = [Found((), score, at, address) for at, address in result.rows]
+        return Top(hits, result.count if counted else None)
+
+    def by_keys(self, keys: Sequence[BoundKey], limit: int, after: Sequence[Any] | None = None) -> list[Found]:
+        """The first hits in the order of `keys`, all after the values `after` when given."""
+        if self._part.matches_none or limit == 0:
+            return []
+        keys = self._without_scores(keys)
+        if after is not None and any(key.kind == "score" for key in keys):
+            return self._after_score(keys, limit, after)
+        query = self._query if after is None else self._continued(keys, after)
+        rows = self._ordered(query, list(keys), limit)
+        positions = self._positions([address for _, address in rows])
+        return [
+            Found(values, None, at, address) for (values, address), at in zip(rows, positions, strict=True)
+        ]
+
+    def _without_scores(self, keys: Sequence[BoundKey]) -> list[BoundKey]:
+        """When all matches have one score, it is a constant like any other and decides nothing."""
+        if not (self._part.score is not None or self._part.is_uniform):
+            return list(keys)
+        return [self._constant_key(key) if key.kind == "score" else key for key in keys]
+
+    def _constant_key(self, key: BoundKey) -> BoundKey:
+        return BoundKey("double", key.descending, None, replacement=self._one_score())
+
+    def _one_score(self) -> float:
+        if self._part.score is not None:
+            return single(self._part.score)
+        known = self._part.known_score
+        if known is not None and known[0] is self._searcher:
+            return known[1]
+        best = engine.best(self._searcher, self._query, 1).rows
+        score = float(best[0][0]) if best else 0.0
+        self._part.known_score = (self._searcher, score)
+        return score
+
+    def _after_score(self, keys: Sequence[BoundKey], limit: int, after: Sequence[Any]) -> list[Found]:
+        """Scores cannot be queried for: reads on from the top until enough lies behind `after`."""
+        compare = comparator(keys)
+        wanted, most = limit * 2 + 64, max(1, self.count())
+        while True:
+            found = self.by_keys(keys, min(wanted, most))
+            later = [hit for hit in found if compare(_comparable(hit.values, keys), after) > 0]
+            if len(later) >= limit or wanted >= most:
+                return later[:limit]
+            wanted *= 4
+
+    def scores(self, found: Sequence[Found]) -> None:
+        """Fills in the scores of hits that were sorted by something else."""
+        values = self._scores([hit.address for hit in found], [hit.seq_no for hit in found])
+        for hit, score in zip(found, values, strict=True):
+            hit.score = score
+
+    def matching(self, query: tantivy.Query, found: Sequence[Found]) -> dict[tuple[int, int], float]:
+        """Which of the hits also match another query, with its scores."""
+        if not found:
+            return {}
+        among = tantivy.Query.boolean_query([(MUST, query), (MUST, self._only([hit.seq_no for hit in found]))])
+        rows = engine.best(self._searcher, among, len(found)).rows
+        return {(address.segment_ord, address.doc): score for score, address in rows}
+
+    def values(self, key: BoundKey, found: Sequence[Found]) -> list[Any]:
+        """One column's values of some hits."""
+        return self._column(self._query, key, [hit.address for hit in found])
+
+    def _only(self, positions: Sequence[int]) -> tantivy.Query:
+        return unscored(tantivy.Query.term_set_query(self._schema, POSITION_SLOT, list(positions)))
+
+    def _ordered(self, query: tantivy.Query, keys: list[BoundKey], limit: int) -> list[Row]:
+        if not keys:
+            return self._in_position_order(query, limit)
+        key, rest = keys[0], keys[1:]
+        if key.kind == "score":
+            return self._ordered_by_score(query, key, rest, limit)
+        if key.slot is None:
+            return [((key.replacement, *values), address) for values, address in self._ordered(query, rest, limit)]
+        if key.replacement is not None:
+            return self._with_replacement(query, key, rest, limit)
+        if key.missing_first:
+            return self._missing_first(query, key, rest, limit)
+        rows = engine.ordered(self._searcher, query, limit, key.slot, descending=key.descending).rows
+        return self._refined(query, key, rest, rows, limit)
+
+    def _in_position_order(self, query: tantivy.Query, limit: int) -> list[Row]:
+        rows = engine.ordered(self._searcher, query, limit, POSITION_SLOT).rows
+        return [((), address) for _, address in rows]
+
+    def _refined(
+        self, query: tantivy.Query, key: BoundKey, rest: list[BoundKey], rows: list[tuple[Any, Any]], limit: int
+    ) -> list[Row]:
+        """Orders groups of equal first values by the other keys; the last group is completed first."""
+        if key.kind == "position":
+            return [((value, *self._blank(rest)), address) for value, address in rows]
+        if not rest and self._searcher.num_segments == 1:
+            return [((value,), address) for value, address in rows]
+        complete, last = rows, []
+        if len(rows) == limit:
+            start = len(rows) - 1
+            while start > 0 and rows[start - 1][0] == rows[-1][0]:
+                start -= 1
+            complete, last = rows[:start], rows[start:]
+        found = self._complete_groups(query, rest, complete)
+        if last:
+            value = last[0][0]
+            inside = self._among(query, self._equal_or_missing(key, value), value is None)
+            found += [((value, *values), address) for values, address in self._ordered(inside, rest, len(last))]
+        return found
+
+    @staticmethod
+    def _blank(rest: Sequence[BoundKey]) -> tuple[None, ...]:
+        # A position is unique: keys behind it decide nothing and are shown as missing.
+        return (None,) * len(rest)
+
+    def _complete_groups(self, query: tantivy.Query, rest: list[BoundKey], rows: list[tuple[Any, Any]]) -> list[Row]:
+        if not rows:
+            return []
+        addresses = [address for _, address in rows]
+        columns = [self._column(query, key, addresses) for key in rest]
+        positions = self._positions(addresses)
+        full = [(row, tuple(column[i] for column in columns), positions[i]) for i, row in enumerate(rows)]
+        compare = comparator(rest)
+        found: list[Row] = []
+        for value, group in groupby(full, key=lambda item: item[0][0]):
+            members = sorted(group, key=lambda item: item[2])
+            members.sort(key=cmp_to_key(lambda a, b: compare(_comparable(a[1], rest), _comparable(b[1], rest))))
+            found += [((value, *values), row[1]) for row, values, _ in members]
+        return found
+
+    def _column(self, query: tantivy.Query, key: BoundKey, addresses: list[tantivy.DocAddress]) -> list[Any]:
+        if not addresses:
+            return []
+        if key.kind == "score":
+            return self._scores(addresses, None, query)
+        if key.slot is None:
+            return [key.replacement] * len(addresses)
+        if key.kind in ("string", "ip"):
+            values = self._texts(key.slot, addresses)
+        else:
+            values = self._searcher.fast_field_values(key.slot, addresses)
+        if key.replacement is not None:
+            return [key.replacement if value is None else value for value in values]
+        return values
+
+    def _texts(self, slot: str, addresses: list[tantivy.DocAddress]) -> list[Any]:
+        """The engine reads text columns only while it sorts by them: so it sorts these documents."""
+        positions = self._positions(addresses)
+        rows = engine.ordered(self._searcher, self._only(positions), len(addresses), slot).rows
+        texts = {(address.segment_ord, address.doc): value for value, address in rows}
+        return [texts.get((address.segment_ord, address.doc)) for address in addresses]
+
+    def _scores(
+        self, addresses: list[tantivy.DocAddress], positions: list[int] | None, query: tantivy.Query | None = None
+    ) -> list[Any]:
+        if not addresses:
+            return []
+        if self._part.score is not None or self._part.is_uniform:
+            return [self._one_score()] * len(addresses)
+        if positions is None:
+            positions = self._positions(addresses)
+        among = tantivy.Query.boolean_query([(MUST, query or self._query), (MUST, self._only(positions))])
+        rows = engine.best(self._searcher, among, len(addresses)).rows
+        scores = {(address.segment_ord, address.doc): score for score, address in rows}
+        return [scores.get((address.segment_ord, address.doc), 0.0) for address in addresses]
+
+    def _ordered_by_score(self, query: tantivy.Query, key: BoundKey, rest: list[BoundKey], limit: int) -> list[Row]:
+        if not key.descending:
+            return self._all_by_score(query, key, rest, limit)
+        wanted = limit
+        while True:
+            # One more than wanted tells whether the last group of equal scores is complete.
+            rows = engine.best(self._searcher, query, wanted + 1).rows
+            exhausted = len(rows) <= wanted
+            if exhausted or rows[-1][0] < rows[limit - 1][0]:
+                if not exhausted:
+                    last = rows[limit - 1][0]
+                    rows = [row for row in rows if row[0] >= last]
+                return self._complete_groups(query, rest, rows)[:limit]
+            wanted *= 4
+
+    def _all_by_score(self, query: tantivy.Query, key: BoundKey, rest: list[BoundKey], limit: int) -> list[Row]:
+        count = engine.count(self._searcher, query)
+        rows = engine.best(self._searcher, query, max(1, count)).rows
+        rows.sort(key=lambda row: row[0])
+        return self._complete_groups(query, rest, rows)[:limit]
+
+    def _missing_first(self, query: tantivy.Query, key: BoundKey, rest: list[BoundKey], limit: int) -> list[Row]:
+        without = self._among(query, present(key), True)
+        found: list[Row] = [((None, *values), address) for values, address in self._ordered(without, rest, limit)]
+        if len(found) == limit:
+            return found
+        having = self._among(query, present(key), False)
+        rest_limit = limit - len(found)
+        rows = engine.ordered(self._searcher, having, rest_limit, key.slot, descending=key.descending).rows
+        return found + self._refined(having, key, rest, rows, rest_limit)
+
+    def _with_replacement(self, query: tantivy.Query, key: BoundKey, rest: list[BoundKey], limit: int) -> list[Row]:
+        without = self._ordered(self._among(query, present(key), True), rest, limit)
+        having_query = self._among(query, present(key), False)
+        rows = engine.ordered(self._searcher, having_query, limit, key.slot, descending=key.descending).rows
+        having = self._refined(having_query, key, rest, rows, limit)
+        both = having + [((key.replacement, *values), address) for values, address in without]
+        compare = comparator([key, *rest])
+        keys = [key, *rest]
+        both.sort(key=cmp_to_key(lambda a, b: compare(_comparable(a[0], keys), _comparable(b[0], keys))))
+        return both[:limit]
+
+    def _equal_or_missing(self, key: BoundKey, value: Any) -> tantivy.Query:
+        return present(key) if value is None else equals(self._schema, key, value)
+
+    @staticmethod
+    def _among(query: tantivy.Query, condition: tantivy.Query, negated: bool) -> tantivy.Query:
+        occurrence = (MUST_NOT, condition) if negated else (MUST, unscored(condition))
+        return tantivy.Query.boolean_query([(MUST, query), occurrence])
+
+    def _continued(self, keys: Sequence[BoundKey], after: Sequence[Any]) -> tantivy.Query:
+        """The query restricted to what comes after the given values: one branch per key, equal in all keys before it."""
+        branches = []
+        equal: list[tuple[tantivy.Occur, tantivy.Query]] = []
+        for key, value in zip(keys, after, strict=True):
+            later = self._later(key, value)
+            if later is not None:
+                branches.append(tantivy.Query.boolean_query([*equal, (MUST, later)]))
+            same = self._same(key, value)
+            if same is None:
+                break
+            equal.extend(same)
+        if not branches:
+            return tantivy.Query.empty_query()
+        either = tantivy.Query.boolean_query([(SHOULD, branch) for branch in branches])
+        return tantivy.Query.boolean_query([(MUST, self._query), (MUST, unscored(either))])
+
+    def _later(self, key: BoundKey, value: Any) -> tantivy.Query | None:
+        """What comes strictly after `value` by this key; None when nothing can."""
+        if key.slot is None:
+            return self._later_constant(key, value)
+        parts = []
+        if value is None:
+            if key.missing_first:
+                parts.append(present(key))
+        else:
+            parts.append(beyond(self._schema, key, value))
+            if self._missing_comes_after(key, value):
+                parts.append(self._missing(key))
+        if not parts:
+            return None
+        return tantivy.Query.boolean_query([(SHOULD, part) for part in parts])
+
+    def _later_constant(self, key: BoundKey, value: Any) -> tantivy.Query | None:
+        order = comparator([key])((key.replacement,), (value,))
+        return tantivy.Query.all_query() if order > 0 else None
+
+    def _missing_comes_after(self, key: BoundKey, value: Any) -> bool:
+        if key.replacement is not None:
+            return comparator([key])((key.replacement,), (value,)) > 0
+        return not key.missing_first and key.kind != "position"
+
+    @staticmethod
+    def _missing(key: BoundKey) -> tantivy.Query:
+        return tantivy.Query.boolean_query([(MUST, tantivy.Query.all_query()), (MUST_NOT, present(key))])
+
+    def _same(self, key: BoundKey, value: Any) -> list[tuple[tantivy.Occur, tantivy.Query]] | None:
+        """Conditions for being equal by this key; None when nothing is."""
+        if key.slot is None:
+            return [] if key.replacement == value else None
+        if value is None:
+            return [(MUST, self._missing(key))]
+        if key.kind == "position" and value < 0:
+            return None
+        condition = equals(self._schema, key, value)
+        if key.replacement is not None and key.replacement == value:
+            condition = tantivy.Query.boolean_query([(SHOULD, condition), (SHOULD, self._missing(key))])
+        return [(MUST, condition)]
+
+
+def comparator(keys: Sequence[BoundKey]) -> Any:
+    """Compares lists of values by bound keys. None stands for missing."""
+    plan = tuple((key.descending, key.missing_first) for key in keys)
+
+    def compare(left: Sequence[Any], right: Sequence[Any]) -> int:
+        for (descending, missing_first), a, b in zip(plan, left, right, strict=False):
+            if a == b:
+                continue
+            if a is None or b is None:
+                return -1 if (a is None) == missing_first else 1
+            return -1 if (a > b) == descending else 1
+        return 0
+
+    return compare
+
+
+def _comparable(values: Sequence[Any], keys: Sequence[BoundKey]) -> list[Any]:
+    return [key.replacement if value is None else value for key, value in zip(keys, values, strict=True)]

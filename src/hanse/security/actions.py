@@ -1,0 +1,36 @@
+"""Registers the security room's own actions. Names and request types stand in `requests.py`.
+
+Tests: tests/security/test_setup.py.
+"""
+
+from __future__ import annotations
+
+from hanse.security.api_key_actions import ApiKeyActions
+from hanse.security.audit import Audit
+from hanse.security.privilege_actions import PrivilegeActions
+from hanse.security.realms.chain import RealmChain
+from hanse.security.role_actions import RoleActions
+from hanse.security.role_mapping_actions import RoleMappingActions
+from hanse.security.role_store import RoleStore
+from hanse.security.running import RunningActions
+from hanse.security.store import SecurityStore
+from hanse.security.task_actions import TaskActions
+from hanse.security.user_actions import UserActions
+from hanse.transport.actions import ActionRegistry
+
+
+def register(
+    registry: ActionRegistry,
+    *,
+    store: SecurityStore,
+    realms: RealmChain,
+    roles: RoleStore,
+    audit: Audit,
+    running: RunningActions,
+) -> None:
+    UserActions(store, realms, audit).register(registry)
+    RoleActions(store, roles, audit).register(registry)
+    PrivilegeActions(store, roles).register(registry)
+    RoleMappingActions(store).register(registry)
+    ApiKeyActions(store, roles, audit).register(registry)
+    TaskActions(running).register(registry)

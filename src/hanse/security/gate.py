@@ -1,0 +1,325 @@
+"""The one gate: every operation of every client and every peer passes here, once, in this order.
+
+1. Who asks. REST callers are authenticated (`authenticate`); a peer's message brings an identity, which is believed
+   because the peer's certificate was judged in the handshake (design, decision 5). What is not believed: `_system` for
+   anything but internal and monitoring actions, and the anonymous caller of a cluster that has security off.
+2. What is named. The index expression is split by cluster and its local part resolved against what the caller may see.
+3. May they. Cluster actions by cluster privileges, index actions by index privileges on every resolved name. Parts for
+   remote clusters are not judged here: the remote resolves, authorizes, filters and audits for itself.
+4. What of it may be seen: document- and field-level rules go into the targets that the handler gets.
+5. Audit, then the handler. Its errors pass untouched.
+
+A decision is a pure function of (permission, action, expression, options, names), so it is kept under exactly that
+key; role changes make new permissions and name changes a new catalogue version, so nothing stale is ever found.
+A sub-action of a handler passes the same gate. When its name begins with its parent's and it names only indices that
+the parent was granted, the parent's targets serve, so that an alias grant covers the work on the index behind it.
+Tests: tests/security/test_gate.py, test_gate_encoded.py; tests/house/test_one_gate.py finds any way around.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
+
+import msgspec
+import structlog
+
+from hanse.errors import HanseError, IllegalArgumentError, SecurityError, TaskCancelledError
+from hanse.security import denial, expressions, names
+from hanse.security.audit import OFF, Audit
+from hanse.security.authentication import NO_SUCH_USER, Authenticator, HttpCredentials
+from hanse.security.builtin_roles import INTERNAL_USERS
+from hanse.security.own_account import concerns_own_account
+from hanse.security.permission import Permission, Reason, Unlimited, is_restricted
+from hanse.security.privileges import cluster_privileges_granting, index_privileges_granting
+from hanse.security.realms.chain import RealmChain
+from hanse.security.role_store import RoleStore
+from hanse.security.running import RunningActions
+from hanse.security.store import NameCatalogue
+from hanse.transport.actions import Action, ActionRegistry, Call, Origin, Scope, Target, Targets
+from hanse.transport.identity import UNSECURED, Identity
+
+log = structlog.get_logger(__name__)
+
+DECISIONS_MAX = 10_000
+_NO_TARGETS = Targets()
+_UNLIMITED = Unlimited()
+_SYSTEM_FROM_PEERS = ("cluster:monitor/", "indices:monitor/", "cluster:internal/")
+_REFUSED_WITH_FILTERS = {
+    "indices:data/write/update": "Can't execute an update request if field or document level security is enabled",
+    "indices:admin/aliases": (
+        "Alias requests are not allowed for users who have field or document level security enabled on one of the "
+        "indices"
+    ),
+    "indices:admin/resize": (
+        "Resize requests are not allowed for users when field or document level security is enabled on the source index"
+    ),
+}
+"""Actions that would read or copy what the caller may not see."""
+
+
+def _wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Gate:
+    """Authenticates, authorizes and runs actions. One per node."""
+
+    def __init__(
+        self,
+        *,
+        registry: ActionRegistry,
+        catalogue: NameCatalogue,
+        realms: RealmChain,
+        roles: RoleStore,
+        remote_aliases: Callable[[], Collection[str]] = tuple,
+        audit: Audit = OFF,
+        enabled: bool = True,
+        node_name: str = "",
+        is_remote_client: bool = True,
+        node_id: Callable[[], str] = lambda: "",
+        now_ms: Callable[[], int] = _wall_clock_ms,
+    ) -> None:
+        self.running = RunningActions(node_id)
+        self.enabled = enabled
+        self.roles = roles
+        self.audit = audit
+        self._registry = registry
+        self._catalogue = catalogue
+        self._authenticator = Authenticator(realms, audit)
+        self._remote_aliases = remote_aliases
+        self._node_name = node_name
+        self._is_remote_client = is_remote_client
+        self._now_ms = now_ms
+        self._decisions: dict[Any, tuple[Target, ...]] = {}
+        self._decoders: dict[str, msgspec.msgpack.Decoder[Any]] = {}
+        self._encoder = msgspec.msgpack.Encoder()
+
+    async def authenticate(self, request: HttpCredentials) -> Identity:
+        """Who sends this HTTP request. Raises SecurityError 401."""
+        return await self._authenticator.authenticate(request) if self.enabled else UNSECURED
+
+    async def run(
+        self,
+        action: Action[Any, Any],
+        request: Any,
+        identity: Identity,
+        origin: Origin,
+        *,
+        warnings: list[str] | None = None,
+    ) -> Any:
+        """Runs an action for a caller, or raises what forbids it."""
+        return await self._run(action, request, identity, origin, [] if warnings is None else warnings, None)
+
+    async def run_encoded(self, action_name: str, payload: bytes, identity: Identity, origin: Origin) -> bytes:
+        """The same for a peer's message. What can be refused by name is refused before the payload is read."""
+        action = self._registry.action(action_name)
+        if action is None:
+            raise IllegalArgumentError(f"No handler for action [{action_name}]")
+        try:
+            self._check_caller(action, identity, origin)
+            if action.scope is Scope.CLUSTER:
+                self._check_name_before_payload(action, identity)
+        except SecurityError:
+            self._denied(action.name, identity, origin, ())
+            raise
+        response = await self._run(action, self._decode(action, payload), identity, origin, [], None)
+        return self._encoder.encode(response)
+
+    def permission(self, identity: Identity) -> Permission:
+        """What the identity may do on this cluster."""
+        return self.roles.permission(identity) if self.enabled else _UNLIMITED
+
+    def explain(self, action_name: str, identity: Identity, index: str | None) -> tuple[Reason, ...]:
+        """Role by role, why an action on a name (or a cluster action) is allowed or not."""
+        return self.permission(identity).explain(action_name, index)
+
+    async def _run(
+        self,
+        action: Action[Any, Any],
+        request: Any,
+        identity: Identity,
+        origin: Origin,
+        warnings: list[str],
+        parent: Call | None,
+    ) -> Any:
+        try:
+            targets = self._decide(action, request, identity, origin, parent)
+        except SecurityError:
+            self._denied(action.name, identity, origin, getattr(request, "indices", ()))
+            raise
+        if self.audit.enabled:
+            self.audit.access_granted(action.name, identity, origin, targets.names)
+        handler = self._registry.handler(action)
+        parent_id = parent.task_id if parent is not None else 0
+        entry = self.running.start(action.name, request, identity, parent_id, origin.opaque_id)
+
+        def run_sub_action(sub_action: Action[Any, Any], sub_request: Any) -> Awaitable[Any]:
+            return self._run(sub_action, sub_request, identity, origin, warnings, call)
+
+        call = Call(action, identity, origin, targets, run_sub_action, warnings, entry.id)
+        try:
+            return await handler(call, request)
+        except asyncio.CancelledError:
+            if entry.settle():
+                raise TaskCancelledError("task cancelled [by user request]") from None
+            raise
+        finally:
+            self.running.finish(entry)
+
+    def _decide(
+        self, action: Action[Any, Any], request: Any, identity: Identity, origin: Origin, parent: Call | None
+    ) -> Targets:
+        """What the request may work on. Raises what forbids it."""
+        self._check_caller(action, identity, origin)
+        if identity.is_internal and self.enabled:
+            permission: Permission = _UNLIMITED
+        else:
+            permission = self.permission(identity)
+        if action.scope is Scope.INDEX:
+            inherited = _inherit(action, request, parent)
+            return inherited or self._resolve(action, request, identity, permission)
+        if action.scope is Scope.CLUSTER:
+            if not permission.allows_cluster(action.name) and not concerns_own_account(
+                action.name, request, identity, permission
+            ):
+                raise self._refuse_cluster(action.name, identity)
+        elif action.scope is Scope.COMPOSITE and not action.crosses and not permission.allows_somewhere(action.name):
+            raise self._refuse_index(action.name, identity, ())
+        return _NO_TARGETS
+
+    def _check_caller(self, action: Action[Any, Any], identity: Identity, origin: Origin) -> None:
+        """Refuses identities that may not ask for this action at all, before names or payload are looked at."""
+        if action.scope is Scope.INTERNAL and not identity.is_internal and self.enabled:
+            raise self._refuse_cluster(action.name, identity)
+        if not self.enabled:
+            return
+        if identity.is_internal:
+            # Any node of a connected cluster may say it is `_system`; that must not open data to it. What this very
+            # process does as `_system` needs no judge: it does not come in through a socket.
+            is_peer = origin.kind != "local"
+            if is_peer and action.scope is not Scope.INTERNAL and not action.name.startswith(_SYSTEM_FROM_PEERS):
+                raise self._refuse_cluster(action.name, identity)
+            return
+        if origin.kind == "transport" and (identity.realm == UNSECURED.realm or identity.username in INTERNAL_USERS):
+            # A cluster with security disabled has authenticated nobody.
+            raise denial.missing_action_credentials(action.name)
+        if identity.run_by is not None:
+            login = self.roles.permission(identity.run_by)
+            if identity.realm == NO_SUCH_USER or not login.allows_run_as(identity.username):
+                if self.audit.enabled:
+                    self.audit.run_as_denied(action.name, identity, origin)
+                raise denial.unauthorized_run_as(action.name, identity, found=login.found, missing=login.missing)
+
+    def _check_name_before_payload(self, action: Action[Any, Any], identity: Identity) -> None:
+        if identity.is_internal or concerns_own_account(action.name, None, identity, None):
+            return
+        if not self.permission(identity).allows_cluster(action.name):
+            raise self._refuse_cluster(action.name, identity)
+
+    def _resolve(self, action: Action[Any, Any], request: Any, identity: Identity, permission: Permission) -> Targets:
+        parts: tuple[str, ...] = request.indices
+        options = request.options
+        split = None
+        if not action.creates and expressions.names_remotes(parts):
+            if not action.crosses:
+                if not options.ignore_unavailable:
+                    raise expressions.refuse_remotes(parts)
+                parts = tuple(part for part in parts if expressions.remote_part(part) is None)
+                if not parts:
+                    return _NO_TARGETS
+            else:
+                if not self._is_remote_client:
+                    raise IllegalArgumentError(
+                        f"node [{self._node_name}] does not have the remote cluster client role enabled"
+                    )
+                split = expressions.split(parts, self._remote_aliases())
+                if not split.has_local:
+                    return Targets((), split.remotes, (), False)
+                parts = split.local
+        beside_remotes = split is not None and bool(split.remotes)
+        asked = names.Asked(action.name, parts, options, action.creates, beside_remotes)
+        local = self._resolve_local(asked, identity, permission)
+        return Targets(local, split.remotes if split is not None else {}, parts)
+
+    def _resolve_local(self, asked: names.Asked, identity: Identity, permission: Permission) -> tuple[Target, ...]:
+        # beside_remotes changes only whether nothing is refused, so it is part of the key.
+        key = (permission.key, self._catalogue.version, asked.action, asked.parts, asked.options, asked.beside_remotes)
+        found = self._decisions.get(key)
+        if found is not None:
+            return found
+        volatile = names.is_volatile(asked.parts)
+        if volatile or any("::" in part for part in asked.parts):
+            parts = names.prepare(asked.parts, self._now_ms() if volatile else 0)
+            asked = names.Asked(asked.action, parts, asked.options, asked.creates, asked.beside_remotes)
+        try:
+            found = names.resolve(asked, permission, self._catalogue)
+        except names.NotGrantedError as refused:
+            raise self._refuse_index(asked.action, identity, refused.names, permission) from None
+        self._check_filters(asked.action, found)
+        if not volatile:
+            if len(self._decisions) >= DECISIONS_MAX:
+                self._decisions.clear()
+            self._decisions[key] = found
+        return found
+
+    def _check_filters(self, action: str, targets: tuple[Target, ...]) -> None:
+        text = _REFUSED_WITH_FILTERS.get(action)
+        if text is not None and any(not target.access.is_full for target in targets):
+            raise SecurityError(text, 400)
+
+    def _refuse_cluster(self, action: str, identity: Identity) -> SecurityError:
+        permission = self.permission(identity)
+        return denial.unauthorized(
+            action,
+            identity,
+            found=permission.found,
+            missing=permission.missing,
+            kind="cluster",
+            privileges=cluster_privileges_granting(action),
+        )
+
+    def _refuse_index(
+        self, action: str, identity: Identity, indices: Collection[str], permission: Permission | None = None
+    ) -> SecurityError:
+        permission = permission or self.permission(identity)
+        return denial.unauthorized(
+            action,
+            identity,
+            found=permission.found,
+            missing=permission.missing,
+            indices=tuple(indices),
+            restricted=bool(indices) and all(is_restricted(name) for name in indices),
+            kind="index",
+            privileges=index_privileges_granting(action),
+        )
+
+    def _denied(self, action: str, identity: Identity, origin: Origin, indices: Collection[str]) -> None:
+        if self.audit.enabled:
+            self.audit.access_denied(action, identity, origin, tuple(indices))
+
+    def _decode(self, action: Action[Any, Any], payload: bytes) -> Any:
+        decoder = self._decoders.get(action.name)
+        if decoder is None:
+            decoder = self._decoders[action.name] = msgspec.msgpack.Decoder(action.request)
+        try:
+            return decoder.decode(payload)
+        except HanseError:
+            raise
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
+            raise IllegalArgumentError(f"the request of action [{action.name}] cannot be read: {error}") from error
+
+
+def _inherit(action: Action[Any, Any], request: Any, parent: Call | None) -> Targets | None:
+    """The parent's targets that a sub-action names, None where it has to be decided afresh."""
+    if parent is None or not parent.targets.local or not request.indices or action.creates:
+        return None
+    if not action.name.startswith(parent.action.name):
+        return None
+    granted = {target.index: target for target in parent.targets.local}
+    wanted = [granted.get(name) for name in request.indices]
+    if any(target is None for target in wanted):
+        return None
+    return Targets(tuple(target for target in wanted if target is not None), {}, tuple(request.indices))

@@ -1,0 +1,154 @@
+"""The actions that run on this node now: what `_tasks` lists, gets and cancels.
+
+Sub-actions are entries with a parent. Cancelling raises TaskCancelledError in the handler, not in the connection that
+asked for it. Tests: tests/security/test_running.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from hanse.errors import ResourceNotFoundError
+from hanse.security.patterns import NamePatterns
+from hanse.transport.identity import Identity
+
+
+class RunningAction:
+    """One running action. `request` is kept so that its description is only made when somebody lists it."""
+
+    __slots__ = ("_task", "action", "id", "identity", "is_cancelled", "opaque_id", "parent_id", "request", "started_ns")
+
+    def __init__(
+        self, id: int, action: str, request: Any, identity: Identity, parent_id: int, opaque_id: str | None
+    ) -> None:
+        self.id = id
+        self.action = action
+        self.request = request
+        self.identity = identity
+        self.parent_id = parent_id
+        self.opaque_id = opaque_id
+        self.started_ns = time.monotonic_ns()
+        self.is_cancelled = False
+        self._task = asyncio.current_task()
+
+    def cancel(self) -> None:
+        if not self.is_cancelled and self._task is not None:
+            self.is_cancelled = True
+            self._task.cancel()
+
+    def settle(self) -> bool:
+        """Called in a cancelled handler: True when it was cancelled here, which then is no cancellation of its task."""
+        if self.is_cancelled and self._task is not None:
+            self._task.uncancel()
+        return self.is_cancelled
+
+
+class TaskInfo(msgspec.Struct, frozen=True):
+    """One entry of the `_tasks` answer."""
+
+    node: str
+    id: int
+    type: str
+    action: str
+    description: str
+    start_time_in_millis: int
+    running_time_in_nanos: int
+    cancellable: bool
+    cancelled: bool
+    parent_task_id: str | None
+    headers: dict[str, str]
+    user: str
+
+    @property
+    def full_id(self) -> str:
+        return f"{self.node}:{self.id}"
+
+
+class RunningActions:
+    """The registry; the gate adds and removes."""
+
+    def __init__(self, node_id: Callable[[], str] = lambda: "", now_ms: Callable[[], int] | None = None) -> None:
+        self.node_id = node_id
+        self._now_ms = now_ms or _wall_clock_ms
+        self._running: dict[int, RunningAction] = {}
+        self._last_id = 0
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def start(
+        self, action: str, request: Any, identity: Identity, parent_id: int = 0, opaque_id: str | None = None
+    ) -> RunningAction:
+        self._last_id += 1
+        entry = RunningAction(self._last_id, action, request, identity, parent_id, opaque_id)
+        self._running[entry.id] = entry
+        return entry
+
+    def finish(self, entry: RunningAction) -> None:
+        self._running.pop(entry.id, None)
+
+    def matching(self, actions: tuple[str, ...] = (), parent_id: int | None = None) -> list[TaskInfo]:
+        """Running actions whose name matches one of the patterns (all without patterns)."""
+        wanted = NamePatterns(actions or ("*",))
+        return [
+            self._info(entry)
+            for entry in self._running.values()
+            if wanted.matches(entry.action) and (parent_id is None or entry.parent_id == parent_id)
+        ]
+
+    def get(self, id: int) -> TaskInfo:
+        return self._info(self._find(id))
+
+    def cancel(self, id: int) -> TaskInfo:
+        """Asks a running action to stop. Raises ResourceNotFoundError when it no longer runs."""
+        entry = self._find(id)
+        info = self._info(entry)
+        entry.cancel()
+        return info
+
+    def cancel_matching(self, actions: tuple[str, ...], except_id: int = 0) -> list[TaskInfo]:
+        """Cancels running actions by name patterns (all without patterns), except the one that asks for it."""
+        wanted = NamePatterns(actions or ("*",))
+        found = [e for e in self._running.values() if wanted.matches(e.action) and e.id != except_id]
+        infos = [self._info(entry) for entry in found]
+        for entry in found:
+            entry.cancel()
+        return infos
+
+    def _find(self, id: int) -> RunningAction:
+        entry = self._running.get(id)
+        if entry is None:
+            raise ResourceNotFoundError(f"task [{self.node_id()}:{id}] isn't running and hasn't stored its results")
+        return entry
+
+    def _info(self, entry: RunningAction) -> TaskInfo:
+        running_ns = time.monotonic_ns() - entry.started_ns
+        return TaskInfo(
+            node=self.node_id(),
+            id=entry.id,
+            type="transport",
+            action=entry.action,
+            description=_describe(entry.request),
+            start_time_in_millis=self._now_ms() - running_ns // 1_000_000,
+            running_time_in_nanos=running_ns,
+            cancellable=True,
+            cancelled=entry.is_cancelled,
+            parent_task_id=f"{self.node_id()}:{entry.parent_id}" if entry.parent_id else None,
+            headers={"X-Opaque-Id": entry.opaque_id} if entry.opaque_id else {},
+            user=entry.identity.username,
+        )
+
+
+def _describe(request: Any) -> str:
+    """Names of indices only: request bodies hold documents and passwords."""
+    indices = getattr(request, "indices", None)
+    return f"indices[{', '.join(indices)}]" if isinstance(indices, tuple | list) else ""
+
+
+def _wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000

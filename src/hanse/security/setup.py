@@ -1,0 +1,67 @@
+"""Builds the security room of a node: store and catalogue in, gate out; registers the room's own actions.
+
+Tests: tests/security/test_setup.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from hanse.security.actions import register
+from hanse.security.audit import Audit
+from hanse.security.gate import Gate
+from hanse.security.realms.chain import RealmChain
+from hanse.security.role_store import RoleStore
+from hanse.security.store import NameCatalogue, SecurityStore
+from hanse.settings.registry import Settings
+from hanse.transport.actions import ActionRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """The parts of the room that the composition root holds."""
+
+    gate: Gate
+    realms: RealmChain
+    roles: RoleStore
+    audit: Audit
+
+    def close(self) -> None:
+        self.realms.close()
+        self.audit.close()
+
+
+def build(
+    settings: Settings,
+    *,
+    registry: ActionRegistry,
+    catalogue: NameCatalogue,
+    store: SecurityStore,
+    remote_aliases: Callable[[], Collection[str]],
+    enabled: bool,
+    cluster_name: str,
+    node_name: str,
+    node_id: Callable[[], str],
+    logs_path: Path,
+    is_remote_client: bool = True,
+) -> Security:
+    """Makes realms, roles, audit and gate from settings. Raises HanseError for what cannot start."""
+    realms = RealmChain.from_settings(settings, store, node_name)
+    roles = RoleStore(store)
+    audit = Audit.from_settings(settings, logs_path, cluster_name, node_id)
+    gate = Gate(
+        registry=registry,
+        catalogue=catalogue,
+        realms=realms,
+        roles=roles,
+        remote_aliases=remote_aliases,
+        audit=audit,
+        enabled=enabled,
+        node_name=node_name,
+        is_remote_client=is_remote_client,
+        node_id=node_id,
+    )
+    register(registry, store=store, realms=realms, roles=roles, audit=audit, running=gate.running)
+    return Security(gate, realms, roles, audit)

@@ -1,0 +1,220 @@
+"""The TLS contexts of one prefix: built from the settings and files, rebuilt by `reload`, handed out per connection.
+
+Promises: what `server()` and `client()` return was built from files that were read together and fit each other; a
+failed `reload` changes nothing. Connections keep the context they began with. A changed trust needs a new context,
+since `load_cert_chain` on a live one changes only the leaf. Tests: tests/tls/test_contexts.py.
+"""
+
+from __future__ import annotations
+
+import secrets
+import ssl
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from hanse.errors import SettingsError
+from hanse.settings.registry import Settings
+from hanse.tls.key_material import KeyMaterial, read_identity, read_trusted
+from hanse.tls.ssl_settings import TLS_SETTINGS, SslSettings, read_ssl_settings
+
+log = structlog.get_logger(__name__)
+
+_VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+_CLIENT_AUTHENTICATION = {
+    "required": ssl.CERT_REQUIRED,
+    "optional": ssl.CERT_OPTIONAL,
+    "none": ssl.CERT_NONE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """What one reading of the files gave."""
+
+    server: ssl.SSLContext | None
+    client: ssl.SSLContext
+    client_any_name: ssl.SSLContext
+    identity: KeyMaterial | None
+    trusted: tuple[x509.Certificate, ...]
+
+
+class TlsContexts:
+    """The contexts for one prefix, such as `xpack.security.transport.ssl`."""
+
+    def __init__(self, settings: SslSettings) -> None:
+        self._settings = settings
+        self.prefix = settings.prefix
+        self.enabled = settings.enabled
+        self.verification_mode = settings.verification_mode
+        self.client_authentication = settings.client_authentication
+        self._built: _Built | None = _build(settings) if settings.enabled else None
+
+    @classmethod
+    def from_settings(
+        cls, settings: Settings, prefix: str, config_dir: Path, secure: Mapping[str, str] | None = None
+    ) -> TlsContexts:
+        """Reads the settings below `prefix` and the files they name. Raises SettingsError naming the setting.
+
+        `secure` is the content of the keystore. When `enabled` is false no file is read.
+        """
+        return cls(read_ssl_settings(settings, prefix, config_dir, secure))
+
+    def server(self) -> ssl.SSLContext:
+        """The current context for the side that accepts."""
+        built = self._require()
+        if built.server is None:
+            raise SettingsError(_needs_identity(self.prefix))
+        return built.server
+
+    def client(self, *, check_name: bool | None = None) -> ssl.SSLContext:
+        """The current context for the side that dials; by default `verification_mode` says if the name is checked."""
+        built = self._require()
+        wanted = self.verification_mode == "full" if check_name is None else check_name
+        return built.client if wanted and self.verification_mode != "none" else built.client_any_name
+
+    def reload(self) -> str | None:
+        """Reads the files anew. None on success; else the sentence that says why the old contexts stay in use."""
+        if not self.enabled:
+            return None
+        try:
+            self._built = _build(self._settings)
+        except SettingsError as error:
+            log.error("tls files could not be reloaded, the old ones stay in use", prefix=self.prefix, why=error.reason)
+            return error.reason
+        log.info("tls files reloaded", prefix=self.prefix)
+        return None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file the settings name: what a watcher has to look at."""
+        settings = self._settings
+        stores = [store.path for store in (settings.keystore, settings.truststore) if store is not None]
+        single = [path for path in (settings.key, settings.certificate) if path is not None]
+        return (*single, *(settings.authorities or ()), *stores)
+
+    @property
+    def identity(self) -> tuple[x509.Certificate, ...]:
+        """The chain this node shows, its own certificate first; empty without an identity."""
+        built = self._built
+        return built.identity.chain if built is not None and built.identity is not None else ()
+
+    @property
+    def trusted(self) -> tuple[x509.Certificate, ...]:
+        return self._built.trusted if self._built is not None else ()
+
+    def _require(self) -> _Built:
+        if self._built is None:
+            raise SettingsError(f"TLS is not enabled: [{self.prefix}.enabled] is [false]")
+        return self._built
+
+
+def _build(settings: SslSettings) -> _Built:
+    identity = read_identity(settings)
+    if identity is None:
+        raise SettingsError(_needs_identity(settings.prefix))
+    trusted = read_trusted(settings, identity)
+    if settings.verification_mode == "none":
+        log.warning("certificates of peers are not verified at all", setting=f"{settings.prefix}.verification_mode")
+    _warn_of_expiry(settings.prefix, identity)
+    return _Built(
+        server=_server(settings, identity, trusted),
+        client=_client(settings, identity, trusted, check_name=settings.verification_mode == "full"),
+        client_any_name=_client(settings, identity, trusted, check_name=False),
+        identity=identity,
+        trusted=trusted,
+    )
+
+
+def _needs_identity(prefix: str) -> str:
+    return (
+        f"invalid SSL configuration for {prefix} - server ssl configuration requires a key and certificate, but these "
+        f"have not been configured; you must set either [{prefix}.keystore.path], or both [{prefix}.key] and "
+        f"[{prefix}.certificate]"
+    )
+
+
+def _server(settings: SslSettings, identity: KeyMaterial, trusted: tuple[x509.Certificate, ...]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _configure(context, settings, identity)
+    # OpenSSL cannot ask for a certificate and accept any: with `none` a peer is not asked and stays nameless.
+    if settings.verification_mode != "none":
+        context.verify_mode = _CLIENT_AUTHENTICATION[settings.client_authentication]
+    if context.verify_mode != ssl.CERT_NONE:
+        _trust(context, trusted)
+        # A resumed session would bring back a peer whose authority is no longer trusted.
+        context.num_tickets = 0
+        context.options |= ssl.OP_NO_TICKET
+    return context
+
+
+def _client(
+    settings: SslSettings, identity: KeyMaterial, trusted: tuple[x509.Certificate, ...], *, check_name: bool
+) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = check_name
+    context.verify_mode = ssl.CERT_NONE if settings.verification_mode == "none" else ssl.CERT_REQUIRED
+    _configure(context, settings, identity)
+    if context.verify_mode != ssl.CERT_NONE:
+        _trust(context, trusted)
+    return context
+
+
+def _configure(context: ssl.SSLContext, settings: SslSettings, identity: KeyMaterial) -> None:
+    versions = [_VERSIONS[name] for name in settings.protocols]
+    context.minimum_version, context.maximum_version = min(versions), max(versions)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    try:
+        context.set_ciphers(settings.ciphers)
+    except ssl.SSLError as error:
+        raise SettingsError(f"none of the suites in [{settings.prefix}.cipher_suites] is supported") from error
+    _load_identity(context, settings, identity)
+
+
+def _load_identity(context: ssl.SSLContext, settings: SslSettings, identity: KeyMaterial) -> None:
+    """Hands key and chain to OpenSSL, which takes only files: encrypted, with a passphrase nobody else ever sees."""
+    passphrase = secrets.token_bytes(32).hex()
+    encryption = serialization.BestAvailableEncryption(passphrase.encode())
+    with tempfile.NamedTemporaryFile(prefix="hanse-tls-") as file:
+        file.write(
+            identity.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+        )
+        for certificate in identity.chain:
+            file.write(certificate.public_bytes(serialization.Encoding.PEM))
+        file.flush()
+        try:
+            context.load_cert_chain(file.name, password=passphrase)
+        except ssl.SSLError as error:
+            setting = "keystore.path" if settings.keystore is not None else "certificate"
+            raise SettingsError(
+                f"failed to load SSL configuration [{settings.prefix}] - the certificate in "
+                f"[{settings.prefix}.{setting}] cannot be used: {error.reason or error}"
+            ) from error
+
+
+def _trust(context: ssl.SSLContext, trusted: tuple[x509.Certificate, ...]) -> None:
+    """Any listed certificate ends a chain, an intermediate one too, as in Java."""
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    der = b"".join(certificate.public_bytes(serialization.Encoding.DER) for certificate in trusted)
+    if der:
+        context.load_verify_locations(cadata=der)
+
+
+def _warn_of_expiry(prefix: str, identity: KeyMaterial) -> None:
+    own, now = identity.chain[0], datetime.now(UTC)
+    if own.not_valid_after_utc < now:
+        log.warning(
+            "this node's own certificate has expired, peers will refuse it",
+            prefix=prefix,
+            subject=own.subject.rfc4514_string(),
+            expired=own.not_valid_after_utc.isoformat(),
+        )
+
+
+__all__ = ["TLS_SETTINGS", "TlsContexts"]

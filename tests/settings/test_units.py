@@ -1,0 +1,44 @@
+"""Times and sizes as Elasticsearch writes them."""
+
+from __future__ import annotations
+
+import pytest
+
+from hanse.errors import IllegalArgumentError
+from hanse.settings.units import format_bytes, format_time, parse_bytes, parse_time_s
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30s", 30), ("500ms", 0.5), ("5m", 300), ("1.5h", 5400), ("2d", 172800), ("-1", -1), ("0", 0)],
+)
+def test_times(text: str, seconds: float) -> None:
+    assert parse_time_s(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["30", "s", "", "5 years", "1m30s"])
+def test_times_that_are_none(text: str) -> None:
+    with pytest.raises(IllegalArgumentError, match=r"failed to parse setting \[x\]"):
+        parse_time_s(text, "x")
+
+
+@pytest.mark.parametrize("text", ["30s", "500ms", "5m", "1h", "7d", "250micros", "-1"])
+def test_a_time_is_shown_as_it_was_given(text: str) -> None:
+    assert format_time(parse_time_s(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("512b", 512), ("1kb", 1024), ("100mb", 104857600), ("2g", 2**31), ("0", 0)]
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["100", "mb", "5 parsecs"])
+def test_sizes_that_are_none(text: str) -> None:
+    with pytest.raises(IllegalArgumentError, match=r"failed to parse setting \[x\]"):
+        parse_bytes(text, "x")
+
+
+def test_a_size_is_shown_shortly() -> None:
+    assert [format_bytes(size) for size in (512, 1024, 1280, 40 * 1024**2)] == ["512b", "1kb", "1.2kb", "40mb"]
