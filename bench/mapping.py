@@ -15,10 +15,12 @@ import orjson
 from hanse.index.analysis import Analyzers
 from hanse.index.mapping import DocumentMapper, Mapping
 from hanse.index.mapping.source import check_duplicates
+from hanse.index.routing import shard_for
 from hanse.index.slots import schema
 
 DOCUMENTS = 20_000
-WORDS = "the ship left Lübeck at dawn with salt and cloth bound for Novgorod while merchants counted silver".split()
+TEXT = "the ship left Lübeck at dawn with salt and cloth bound for Novgorod while merchants counted silver"
+WORDS = TEXT.split()
 PROPERTIES = {
     "@timestamp": {"type": "date"},
     "level": {"type": "keyword"},
@@ -79,8 +81,6 @@ def main() -> None:
     prepared = [standard.prepare(message) for message in messages]
     measure("  the engine splits the prepared text", standard.native.analyze, prepared)
     ids = [f"AVp3tZKeZ0kL2h7x{i:06d}" for i in range(DOCUMENTS)]
-    from hanse.index.routing import shard_for
-
     measure("  shard of an id (5 shards)", lambda text: shard_for(text, 5, 640), ids)
 
 

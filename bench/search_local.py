@@ -18,6 +18,9 @@ import orjson
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from tests.index.shards import node
+from tests.search.searching import Library
+
 from hanse.index.writing import WriteOp
 from hanse.search import engine
 from hanse.search.body import parse_request
@@ -27,8 +30,6 @@ from hanse.search.plan import plan_for
 from hanse.search.query_phase import run_query
 from hanse.search.request import SearchRequest
 from hanse.search.views import open_views
-from tests.index.shards import node
-from tests.search.searching import Library
 
 MAPPINGS = {"properties": {"title": {"type": "text"}, "tag": {"type": "keyword"}, "n": {"type": "long"}}}
 WORDS = [f"word{number}" for number in range(2000)]

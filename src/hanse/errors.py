@@ -166,6 +166,10 @@ class RoutingMissingError(HanseError):
     type = "routing_missing_exception"
     status = 400
 
+    @classmethod
+    def of(cls, index: str, id: str) -> RoutingMissingError:
+        return cls(f"routing is required for [{index}]/[{id}]", index_uuid="_na_", index=index)
+
 
 class IndexClosedError(HanseError):
     type = "index_closed_exception"
@@ -281,10 +285,10 @@ class TooManyBucketsError(AggregationExecutionError):
     status = 400
 
     @classmethod
-    def of(cls, max_buckets: int) -> TooManyBucketsError:
+    def of(cls, max_buckets: int, wanted: int | None = None) -> TooManyBucketsError:
         return cls(
             f"Trying to create too many buckets. Must be less than or equal to: [{max_buckets}] but was "
-            f"[{max_buckets + 1}]. This limit can be set by changing the [search.max_buckets] cluster level setting.",
+            f"[{wanted or max_buckets + 1}]. This limit can be set by changing the [search.max_buckets] cluster level setting.",
             max_buckets=max_buckets,
         )
 

@@ -49,10 +49,10 @@ from hanse.security.bootstrap import ensure_elastic_password
 from hanse.security.settings import SECURITY_SETTINGS
 from hanse.settings import elasticsearch_yml, network
 from hanse.settings import node_settings as declared
-from hanse.settings.cluster_settings import CLUSTER_SETTINGS
 from hanse.settings.keystore import Keystore
 from hanse.settings.registry import Scope, Settings, SettingsRegistry, boolean
 from hanse.tasks import Tasks
+from hanse.tls.bootstrap_check import check_transport_tls
 from hanse.tls.contexts import TLS_SETTINGS, TlsContexts
 from hanse.tls.endpoints import listen
 from hanse.tls.identity import peer_certificate
@@ -68,7 +68,7 @@ PORTS_FILE = boolean("node.portsfile", False, Scope.STATIC, "Write http.ports an
 
 def registry_of_settings() -> SettingsRegistry:
     """Every setting of elasticsearch.yml and the cluster settings API."""
-    everything = (declared.NODE_SETTINGS, CLUSTER_SETTINGS, TLS_SETTINGS, SECURITY_SETTINGS, REMOTE_SETTINGS)
+    everything = (declared.NODE_SETTINGS, TLS_SETTINGS, SECURITY_SETTINGS, REMOTE_SETTINGS)
     return SettingsRegistry([*(setting for room in everything for setting in room), PORTS_FILE])
 
 
@@ -100,27 +100,15 @@ class Node:
         self._tasks = Tasks()
         self._closers: list[Callable[[], Any]] = []
         self._ready = asyncio.Event()
-        self._check_bootstrap()
+        check_transport_tls(
+            settings, [network.transport_bind_host(settings)], transport_tls=self._transport_tls is not None
+        )
         validate_remote_settings(settings)
 
     def _contexts(self, layer: str, config_dir: Path, secure: Mapping[str, str]) -> TlsContexts | None:
         """TLS of a layer; without security there is none, as in Elasticsearch."""
         contexts = TlsContexts.from_settings(self.settings, f"xpack.security.{layer}.ssl", config_dir, secure)
         return contexts if contexts.enabled and self._security_enabled else None
-
-    def _check_bootstrap(self) -> None:
-        """Elasticsearch's rule: a node that others can reach has no unencrypted transport while security is on."""
-        if not self._security_enabled or self._transport_tls is not None:
-            return
-        problem = (
-            "Transport SSL must be enabled if security is enabled. Please set [xpack.security.transport.ssl.enabled] "
-            "to [true] or disable security by setting [xpack.security.enabled] to [false]"
-        )
-        single = self.settings.read(declared.DISCOVERY_TYPE) == "single-node"
-        if single or network.is_loopback(network.transport_bind_host(self.settings)):
-            log.warning("the transport port is not encrypted", hint=problem)
-            return
-        raise SettingsError(f"bootstrap check failure [1] of [1]: {problem}")
 
     async def start(self) -> None:
         """Opens data, builds the rooms, binds the ports. Raises SettingsError for what cannot start; cleans up then."""
@@ -212,7 +200,7 @@ class Node:
         self._closers.append(security.close)
         self.gate = security.gate
         self.indices = Indices(self.cluster, self._data_path, self.settings)
-        self.contexts = Contexts(self._tasks)
+        self.contexts = Contexts()
         self._closers.append(self.contexts.close)
         index_administration.register(self.actions, self.cluster, self.indices)
         document_actions.register(self.actions, self.cluster, self.indices, self.settings, SecuredDocumentView())

@@ -113,6 +113,21 @@ class StoreMachine(RuleBasedStateMachine):
             if op.deleted and op.seq_no <= through:
                 del self.model.heads[id]
 
+    @rule(ops_max=st.integers(1, 5))
+    def bootstrap(self, ops_max: int) -> None:
+        """A new replica, fed in pieces, holds the same documents and tombstones."""
+        path = self.folder / "replica.sqlite"
+        replica = DocumentStore(path)
+        through = self.leader.progress.checkpoint
+        while replica.progress.checkpoint < through:
+            operations, more = self.leader.operations(replica.progress.checkpoint, through, ops_max, 1 << 20)
+            replica.apply(operations, up_to=operations[-1].seq_no if more else through)
+        assert everything(replica) == everything(self.leader)
+        assert replica.progress.live == self.leader.progress.live
+        replica.close()
+        for part in self.folder.glob("replica.sqlite*"):
+            part.unlink()
+
     @rule()
     def reopen(self) -> None:
         for name in ("leader", "follower"):

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import orjson
 import pytest
-from tests.index.shards import TEXT, Node, ids_found, index, node, one
+from tests.index.shards import Node, ids_found, index, node, one
 
+from hanse.cluster.embedded.commit_log import EmbeddedCommitLog
+from hanse.cluster.log import Batch, Operation
 from hanse.errors import (
     DocumentMissingError,
     DocumentParsingError,
@@ -17,7 +19,10 @@ from hanse.errors import (
     IllegalArgumentError,
     VersionConflictError,
 )
+from hanse.index.document_store import DocumentStore
 from hanse.index.shard import Shard, UpdateBody, WriteOp, WriteResult
+from hanse.index.workers import Workers
+from hanse.tasks import Tasks
 
 
 @pytest.fixture
@@ -335,5 +340,38 @@ async def test_stats_count_what_happened(shard: Shard) -> None:
     assert stats["store"]["size_in_bytes"] > 0
 
 
-def test_the_mapping_used_here_is_the_one_written_down() -> None:
-    assert set(TEXT["properties"]) == {"title", "tag", "n"}
+# -- when the disk or the log refuse
+
+
+async def test_a_full_disk_fails_the_write_and_nothing_else(shard: Shard) -> None:
+    await one(shard, index("1", title="a"))
+    pages = shard.store._writer.pragma("page_count")
+    shard.store._writer.pragma("max_page_count", pages + 1)
+    outcomes = await shard.write([index(str(at), title="x" * 2000) for at in range(50)])
+    assert {outcome.name for outcome in outcomes if isinstance(outcome, HanseError)} == {"shard_failed_exception"}
+    assert len(outcomes) == 50
+    assert shard.max_seq_no == 0
+    assert shard.get("1") is not None
+    shard.store._writer.pragma("max_page_count", pages + 1000)
+    assert (await one(shard, index("2", title="b"))).seq_no == 1
+    await shard.refresh()
+    assert ids_found(shard) == ["1", "2"]
+
+
+async def test_a_batch_goes_to_the_log_before_the_store_and_a_fenced_one_nowhere(here: Node, tmp_path: Path) -> None:
+    await here.create()
+    stream = DocumentStore(tmp_path / "stream.sqlite")
+    log = EmbeddedCommitLog(stream)
+    workers, tasks = Workers(), Tasks()
+    shard = Shard(here.indices.get("books"), 0, tmp_path / "copy", workers, tasks, log)
+    await shard.write([index("1", n=1), index("2", n=2)])
+    assert [op.id for _, batch in stream.batches(0, 10) for op in batch.operations] == ["1", "2"]
+    stream.append(Batch(1, [Operation(2, 1, "another primary's", 1, False, None, b"{}")]), 1)
+    error = await failure(shard, index("3", n=3))
+    assert error.name == "fenced_exception"
+    assert shard.get("3") is None
+    assert shard.max_seq_no == 1
+    await shard.close()
+    await log.close()
+    await tasks.close()
+    workers.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.journeys.world import Pair, bulk, ok, until
@@ -13,7 +11,7 @@ STRANGER = ("stranger", "secret-stranger")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def contents(pair: Pair) -> Iterator[None]:
+def contents(pair: Pair) -> None:
     for node, prefix in ((pair.local, "home"), (pair.remote, "abroad")):
         lines = b""
         for number in range(20):
@@ -27,7 +25,6 @@ def contents(pair: Pair) -> Iterator[None]:
     ok(pair.local, "PUT", "/_security/user/stranger", {"password": STRANGER[1], "roles": ["unknown"]})
     rights = {"names": ["logs*"], "privileges": ["read", "read_cross_cluster"]}
     ok(pair.remote, "PUT", "/_security/role/crossing", {"indices": [rights]})
-    yield
 
 
 def test_one_remote_is_forwarded_and_names_its_cluster(pair: Pair) -> None:
@@ -72,8 +69,8 @@ def test_the_remote_refuses_in_its_own_words(pair: Pair) -> None:
     assert status == 403
     assert answer["error"]["type"] == "security_exception"
     assert answer["error"]["reason"] == (
-        "action [indices:data/read/search] is unauthorized for user [reader] with effective roles [crossing] on indices "
-        "[private], this action is granted by the index privileges [read,all]"
+        "action [indices:data/read/search] is unauthorized for user [reader] with effective roles [crossing] on "
+        "indices [private], this action is granted by the index privileges [read,all]"
     )
 
 

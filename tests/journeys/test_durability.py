@@ -68,9 +68,7 @@ def test_sigterm_stops_cleanly_and_everything_is_there_again(tmp_path: Path) -> 
 def test_a_second_node_on_the_same_data_is_refused(tmp_path: Path) -> None:
     authority = CertificateAuthority.create()
     first = LocalNode(tmp_path / "first", "twice", authority).start()
-    second = LocalNode(
-        tmp_path / "second", "twice", authority, settings={"path.data": str(first.folder / "data")}
-    )
+    second = LocalNode(tmp_path / "second", "twice", authority, settings={"path.data": str(first.folder / "data")})
     try:
         second.start(wait=False)
         assert second.process is not None

@@ -114,7 +114,12 @@ def test_many_gets_and_searches(es: Any, index: str) -> None:
     docs = es.mget(index=index, ids=["1", "nope"])["docs"]
     assert [doc["found"] for doc in docs] == [True, False]
     responses = es.msearch(
-        searches=[{"index": index}, {"query": {"match_all": {}}, "size": 0}, {"index": "nope"}, {"query": {"match_all": {}}}]
+        searches=[
+            {"index": index},
+            {"query": {"match_all": {}}, "size": 0},
+            {"index": "nope"},
+            {"query": {"match_all": {}}},
+        ]
     )["responses"]
     assert responses[0]["hits"]["total"]["value"] == 3
     assert responses[1]["error"]["type"] == "index_not_found_exception"

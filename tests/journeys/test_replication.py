@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,7 +33,7 @@ def caught_up(pair: Pair, follower: str, leader: str) -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def rights(pair: Pair) -> Iterator[None]:
+def rights(pair: Pair) -> None:
     ok(
         pair.local,
         "PUT",
@@ -53,7 +52,6 @@ def rights(pair: Pair) -> Iterator[None]:
         "/_security/role/replication",
         {"cluster": ["read_ccr"], "indices": [{"names": ["leader*"], "privileges": ["monitor", "read"]}]},
     )
-    yield
 
 
 def follow(pair: Pair, follower: str, leader: str, user: tuple[str, str] = ADMIN, **more: Any) -> Any:
@@ -87,7 +85,9 @@ def test_mappings_settings_and_aliases_follow(pair: Pair) -> None:
         "the mapping to follow",
     )
     until(
-        lambda: pair.local.request("GET", "/_alias/leader-alias")[0], lambda status: status == 200, "the alias to follow"
+        lambda: pair.local.request("GET", "/_alias/leader-alias")[0],
+        lambda status: status == 200,
+        "the alias to follow",
     )
     caught_up(pair, "copy", "leader")
 
@@ -155,7 +155,7 @@ def test_taking_the_role_away_stops_it_and_giving_it_back_mends_it(pair: Pair) -
     until(
         lambda: ok(pair.local, "GET", "/copy/_ccr/stats")["indices"][0]["shards"],
         lambda shards: any(
-            "security_exception" == failure["exception"]["type"]
+            failure["exception"]["type"] == "security_exception"
             for shard in shards
             for failure in shard["read_exceptions"]
         ),
@@ -192,6 +192,7 @@ def test_follows_that_cannot_be(pair: Pair, body: dict[str, Any], status: int, r
 
 def test_unfollow_makes_a_regular_index(pair: Pair) -> None:
     status, answer = pair.local.request("POST", "/copy/_ccr/unfollow", user=ADMIN)
+    assert status == 400
     assert answer["error"]["reason"].endswith("because it has not been closed")
     ok(pair.local, "POST", "/copy/_ccr/pause_follow", user=ADMIN)
     ok(pair.local, "POST", "/copy/_close", user=ADMIN)
@@ -211,8 +212,6 @@ def test_auto_follow_takes_new_indices_only(pair: Pair) -> None:
     }
     ok(pair.local, "PUT", "/_ccr/auto_follow/every", pattern)
     ok(pair.remote, "PUT", "/auto-new/_doc/1", {"n": 1})
-    until(
-        lambda: pair.local.request("GET", "/auto-new-copy/_doc/1")[0], lambda status: status == 200, "the new index"
-    )
+    until(lambda: pair.local.request("GET", "/auto-new-copy/_doc/1")[0], lambda status: status == 200, "the new index")
     assert pair.local.request("HEAD", "/auto-old-copy")[0] == 404
     ok(pair.local, "DELETE", "/_ccr/auto_follow/every")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from tests.index.shards import Node, node
 
 from hanse.errors import HanseError, IndexNotFoundError
 from hanse.index.writing import WriteOp
@@ -19,7 +20,6 @@ from hanse.search.parameters import search_request
 from hanse.search.request import SEARCH, SearchRequest, SearchResult
 from hanse.transport.actions import FULL_ACCESS, Access, Action, Call, IndicesOptions, Origin, Target, Targets
 from hanse.transport.identity import Identity
-from tests.index.shards import Node, node
 
 ALICE = Identity("alice", ("reader",))
 BOB = Identity("bob", ("reader",))
@@ -87,7 +87,9 @@ class Library:
 
     def request(self, index: str = "", body: Any = None, **parameters: Any) -> SearchRequest:
         names = tuple(part for part in index.split(",") if part)
-        texts = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in parameters.items()}
+        texts = {
+            key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in parameters.items()
+        }
         raw = b"" if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
         return search_request(names, IndicesOptions(), texts, raw)
 

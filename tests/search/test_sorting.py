@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from functools import cmp_to_key
+from random import Random  # noqa: TID251  a seeded source
 from typing import Any
 
 import pytest
+from tests.search.searching import Library
 
 from hanse.errors import SearchPhaseExecutionError
-from tests.search.searching import Library
 
 MAPPINGS = {
     "properties": {
@@ -29,7 +29,7 @@ Documents = list[dict[str, Any]]
 
 def made_documents(count: int, seed: int) -> Documents:
     """Few different values, many missing ones: ties everywhere."""
-    source = random.Random(seed)
+    source = Random(seed)
     documents = []
     for number in range(count):
         document: dict[str, Any] = {"text": " ".join(source.choices(["red", "green", "blue"], k=source.randint(1, 4)))}
@@ -158,7 +158,9 @@ async def test_scores_sort_together_with_fields(books: Library) -> None:
 
 async def test_values_are_shown_as_elasticsearch_shows_them(books: Library) -> None:
     await books.add(
-        "one", [{"n": 4, "d": 1.5, "k": "x", "day": "2020-01-01", "ip": "10.0.0.7", "on": True}, {"text": "none"}], MAPPINGS
+        "one",
+        [{"n": 4, "d": 1.5, "k": "x", "day": "2020-01-01", "ip": "10.0.0.7", "on": True}, {"text": "none"}],
+        MAPPINGS,
     )
     sort = ["n", "d", "k", "day", "ip", "on", {"day": {"format": "yyyy/MM/dd"}}]
     first, second = (await books.search("one", {"sort": sort}))["hits"]["hits"]
@@ -184,7 +186,11 @@ async def test_unmapped_and_text_fields_are_refused(books: Library) -> None:
 
 
 async def test_fields_with_several_values_sort_by_the_lowest_or_highest(books: Library) -> None:
-    documents = [{"many": [5, 1], "words": ["m", "b"]}, {"many": [3], "words": ["c"]}, {"many": [2, 9], "words": ["a", "z"]}]
+    documents = [
+        {"many": [5, 1], "words": ["m", "b"]},
+        {"many": [3], "words": ["c"]},
+        {"many": [2, 9], "words": ["a", "z"]},
+    ]
     await books.add("multi", documents, MAPPINGS)
     assert await books.ids("multi", sort=["many"]) == ["1", "3", "2"]
     assert await books.ids("multi", sort=[{"many": "desc"}]) == ["3", "1", "2"]

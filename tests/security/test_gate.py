@@ -18,7 +18,7 @@ from hanse.errors import (
     SecurityError,
     TaskCancelledError,
 )
-from hanse.transport.actions import Action, Call, Origin, Scope
+from hanse.transport.actions import Action, Call, Scope
 from hanse.transport.identity import SYSTEM, UNSECURED, Identity
 
 from .conftest import (
@@ -28,7 +28,6 @@ from .conftest import (
     HEALTH,
     NODES,
     PEER,
-    REST,
     SEARCH,
     SETTINGS,
     STATE,
@@ -404,7 +403,9 @@ class TestEncoded:
         for action, identity in ((SETTINGS, user("joe")), (NODES, user("joe")), (SEARCH, SYSTEM), (SEARCH, UNSECURED)):
             await refused(cluster.gate.run_encoded(action.name, b"\xc1garbage", identity, PEER))
 
-    @pytest.mark.parametrize("payload", [b"", b"\xc1", b"\x93\x01", msgspec.msgpack.encode({"indices": 7}), b"\x91" * 9000])
+    @pytest.mark.parametrize(
+        "payload", [b"", b"\xc1", b"\x93\x01", msgspec.msgpack.encode({"indices": 7}), b"\x91" * 9000]
+    )
     async def test_a_message_that_cannot_be_read(self, make_cluster: Make, payload: bytes) -> None:
         with pytest.raises(IllegalArgumentError) as caught:
             await make_cluster().gate.run_encoded(SEARCH.name, payload, user("boss", "superuser"), PEER)
@@ -417,7 +418,3 @@ async def test_the_explanation_names_role_by_role(make_cluster: Make) -> None:
     await cluster.add_role("empty")
     rows = cluster.gate.explain(SEARCH.name, user("joe", "reader", "empty", "gone"), "logs")
     assert [(row.role, row.allowed) for row in rows] == [("gone", False), ("reader", True), ("empty", False)]
-
-
-def test_origins_are_distinct() -> None:
-    assert REST != Origin("transport", REST.address)

@@ -118,6 +118,18 @@ def test_what_is_refused(body: dict[str, Any], type: str, reason: str) -> None:
     assert reason in caught.value.reason
 
 
-@pytest.mark.parametrize(("name", "fine"), [("a", True), ("a b", True), ("", False), (" a", False), ("ä", False), ("a\n", False), ("x" * 507, True), ("x" * 508, False)])
+@pytest.mark.parametrize(
+    ("name", "fine"),
+    [
+        ("a", True),
+        ("a b", True),
+        ("", False),
+        (" a", False),
+        ("ä", False),
+        ("a\n", False),
+        ("x" * 507, True),
+        ("x" * 508, False),
+    ],
+)
 def test_names(name: str, fine: bool) -> None:
     assert (check_name(name, "Role") is None) is fine

@@ -41,12 +41,21 @@ class DemoError(Exception):
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep both clusters' files here (default: a temporary folder, removed at the end).",
 )
-@click.option("--port", "first_port", default=0, help="First of four ports; 0 takes free ones.")
-def demo(once: bool, folder: Path | None, first_port: int) -> None:
+@click.option(
+    "--ports",
+    default="0,0,0,0",
+    show_default="free ones",
+    help="HTTP and transport port of Lübeck, then of Bergen: 9200,9300,9210,9310.",
+)
+@click.option("--password", help="Password of the user elastic in both clusters (default: a random one each).")
+def demo(once: bool, folder: Path | None, ports: str, password: str | None) -> None:
     """Two secured clusters that trust, search and follow each other."""
     console = Console(highlight=False)
     workplace = folder or Path(tempfile.mkdtemp(prefix="hanse-demo-"))
-    tour = Tour(console, workplace, first_port)
+    numbers = [int(part) if part.strip().isdigit() else -1 for part in ports.split(",")]
+    if len(numbers) != 4 or min(numbers) < 0:
+        raise click.BadParameter("four port numbers, separated by commas", param_hint="--ports")
+    tour = Tour(console, workplace, numbers, password)
     try:
         tour.run()
         if not once:
@@ -65,10 +74,11 @@ def demo(once: bool, folder: Path | None, first_port: int) -> None:
 class Tour:
     """Lübeck is the local cluster, Bergen the remote one. Each has a certificate authority of its own."""
 
-    def __init__(self, console: Console, folder: Path, first_port: int) -> None:
+    def __init__(self, console: Console, folder: Path, ports: list[int], password: str | None) -> None:
         self._console = console
         self._folder = folder
-        self._ports = [first_port + n if first_port else 0 for n in range(4)]
+        self._ports = ports
+        self._password = password
         self._nodes: list[LocalNode] = []
         self._step = 0
 
@@ -108,7 +118,14 @@ class Tour:
         for number, name in enumerate(("luebeck", "bergen")):
             authority = CertificateAuthority.create(f"CN=ca-{name}")
             http, transport = self._ports[2 * number : 2 * number + 2]
-            node = LocalNode(self._folder / name, name, authority, http_port=http, transport_port=transport)
+            node = LocalNode(
+                self._folder / name,
+                name,
+                authority,
+                http_port=http,
+                transport_port=transport,
+                password=self._password,
+            )
             nodes.append(node)
         luebeck, bergen = nodes
         trust_each_other(luebeck, bergen)

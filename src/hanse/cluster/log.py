@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 
-class Operation(msgspec.Struct, frozen=True, array_like=True):
+class Operation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One operation of a shard, as the log, the change feed, a recovery and a follower carry it.
 
     `source` is the document's bytes as they came in (empty for a delete). `seq_no` is dense per shard: every number is

@@ -1,284 +1,279 @@
-"""Handlers for documents: index, create, update, delete, bulk, get and mget.
+"""Writing documents: index, create, update, delete and bulk.
 
-A write goes to the write index behind a name, which is created when it is missing and that is allowed. A bulk asks the
-gate once for each kind of write to each name, then writes each index' items in their order; what is refused fails
-alone. Tests: tests/index/test_document_actions.py, tests/journeys/.
+Every write is authorized under the name the caller used, item by item in a bulk request; missing indices are created
+under the caller's rights; then what goes to one shard is written in the order it was asked for. Reads are in
+document_reads.py. Tests: tests/index/test_document_actions.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from fnmatch import fnmatchcase
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from hanse.cluster.state import IndexMetadata
+import msgspec
+
 from hanse.cluster.updates import ClusterService
-from hanse.errors import (
-    ActionRequestValidationError,
-    HanseError,
-    IllegalArgumentError,
-    IndexClosedError,
-    IndexNotFoundError,
-    RoutingMissingError,
-    VersionConflictError,
-)
-from hanse.index import document_requests as requests
+from hanse.errors import HanseError, IllegalArgumentError, RoutingMissingError
 from hanse.index.administration.requests import AUTO_CREATE, CreateIndex
+from hanse.index.auto_create import check_alias, check_auto_create
+from hanse.index.document_reads import DocumentReads, DocumentView
 from hanse.index.document_requests import (
-    ACTION_OF,
-    Bulk,
-    BulkAnswer,
+    BULK,
+    BULK_SHARD,
+    DELETE,
+    GET,
+    INDEX,
+    INDEX_ANY,
+    INDEX_NEW,
+    MULTI_GET,
+    MULTI_GET_ITEM,
+    UPDATE,
     BulkItem,
-    FoundDocument,
-    FoundDocuments,
-    GetDocument,
-    GetDocuments,
-    WriteDocuments,
-    WrittenDocuments,
+    BulkItemResult,
+    BulkRequest,
+    BulkResult,
+    Refresh,
+    ShardWritten,
+    WriteDocument,
+    WriteShard,
+    Written,
 )
-from hanse.index.records import StoredDocument
 from hanse.index.service import IndexService, Indices
 from hanse.index.shard import Shard
-from hanse.index.writing import ID_BYTES_MAX, WriteOp, new_id
-from hanse.settings.cluster_settings import AUTO_CREATE_INDEX
+from hanse.index.writing import WriteOp, WriteResult, new_id
 from hanse.settings.registry import Settings
-from hanse.transport.actions import ActionRegistry, Call, Target
+from hanse.transport.actions import Action, ActionRegistry, Call, Target
 
+ITEMS_AT_A_TIME = 500
+"""Items of a bulk request handled before others get the event loop; about half a millisecond."""
 
-class DocumentView(Protocol):
-    """What a caller may see of a document: the search room evaluates document and field level security."""
-
-    async def visible(self, service: IndexService, shard: Shard, target: Target, found: StoredDocument) -> bytes | None:
-        """The source as the caller may see it; None when the document is hidden."""
-        ...
-
-
-class DocumentActions:
-    def __init__(self, cluster: ClusterService, indices: Indices, settings: Settings, view: DocumentView) -> None:
-        self._cluster = cluster
-        self._indices = indices
-        self._settings = settings
-        self._view = view
-
-    # Writing.
-
-    async def write(self, call: Call, request: WriteDocuments) -> WrittenDocuments:
-        index = await self._write_index(call, request)
-        if not request.ops:
-            return WrittenDocuments(index.name)
-        service = self._indices.get(index.name)
-        outcomes = await _written(service, request.ops, request.refresh)
-        return WrittenDocuments(index.name, outcomes, index.number_of_replicas + 1)
-
-    async def _write_index(self, call: Call, request: WriteDocuments) -> IndexMetadata:
-        """The one index that takes writes to a name; made now when it is missing."""
-        name = request.indices[0]
-        state = self._cluster.state
-        index = state.indices.get(name)
-        if index is None:
-            behind = [entry for entry in state.indices.values() if name in entry.aliases]
-            if behind:
-                index = _alias_write_index(name, behind)
-            elif request.require_alias:
-                raise _alias_required(name)
-            else:
-                self._check_auto_create(name)
-                await call.run(AUTO_CREATE, CreateIndex((name,), cause="auto"))
-                index = self._cluster.state.indices[name]
-        elif request.require_alias:
-            raise _alias_required(name)
-        if not index.is_open:
-            raise IndexClosedError("closed", index=index.name, index_uuid=index.uuid)
-        return index
-
-    def _check_auto_create(self, name: str) -> None:
-        """`action.auto_create_index`: patterns with + and -, the first that fits decides."""
-        state = self._cluster.state
-        effective = Settings({**self._settings, **state.persistent, **state.transient})
-        for pattern, allowed in effective.read(AUTO_CREATE_INDEX):
-            if fnmatchcase(name, pattern):
-                if allowed:
-                    return
-                break
-        error = IndexNotFoundError.of(name)
-        error.reason = f"no such index [{name}] and [action.auto_create_index] does not allow to create it"
-        raise error
-
-    async def bulk(self, call: Call, request: Bulk) -> BulkAnswer:
-        started = time.monotonic()
-        refused = await self._refused(call, request.items)
-        by_index: dict[tuple[str, bool], list[int]] = {}
-        answers: list[tuple[str, int, Any]] = [("", 1, None)] * len(request.items)
-        for position, item in enumerate(request.items):
-            problem = refused.get((item.index, item.op.op, item.require_alias))
-            if problem is not None:
-                answers[position] = (item.index, 1, problem)
-            else:
-                by_index.setdefault((item.index, item.require_alias), []).append(position)
-
-        async def write(key: tuple[str, bool], positions: list[int]) -> None:
-            name, require_alias = key
-            ops = [request.items[position].op for position in positions]
-            part = WriteDocuments((name,), ops, request.refresh, require_alias)
-            try:
-                written = await call.run(requests.BULK_SHARD, part)
-            except HanseError as error:
-                for position in positions:
-                    answers[position] = (name, 1, error)
-                return
-            for position, outcome in zip(positions, written.outcomes, strict=True):
-                answers[position] = (written.index, written.copies, outcome)
-
-        await asyncio.gather(*(write(key, positions) for key, positions in by_index.items()))
-        return BulkAnswer(answers, int((time.monotonic() - started) * 1000))
-
-    async def _refused(self, call: Call, items: Sequence[BulkItem]) -> dict[tuple[str, str, bool], HanseError]:
-        """Asks the gate once for each kind of write to each name; the errors of those that may not be."""
-        refused: dict[tuple[str, str, bool], HanseError] = {}
-        for key in dict.fromkeys((item.index, item.op.op, item.require_alias) for item in items):
-            name, op, require_alias = key
-            try:
-                await call.run(ACTION_OF[op], WriteDocuments((name,), require_alias=require_alias))
-            except HanseError as error:
-                refused[key] = error
-        return refused
-
-    # Reading.
-
-    async def get(self, call: Call, request: GetDocument) -> FoundDocument:
-        target = _only_target(call, request)
-        service = self._indices.get(target.index)
-        if service.mapping.routing_required and request.routing is None:
-            raise RoutingMissingError(
-                f"routing is required for [{target.index}]/[{request.id}]", index=target.index, index_uuid=service.uuid
-            )
-        shard = service.shard_for(request.id, request.routing or target.routing)
-        if request.refresh:
-            await shard.refresh()
-        found = shard.get(request.id) if request.realtime else shard.get_searchable(request.id)
-        if found is None:
-            return FoundDocument(target.index, request.id, False)
-        source: bytes | None = found.source
-        if not target.access.is_full:
-            source = await self._view.visible(service, shard, target, found)
-            if source is None:
-                return FoundDocument(target.index, request.id, False)
-        _check_version(request, target.index, found)
-        return FoundDocument(
-            target.index,
-            request.id,
-            True,
-            found.version,
-            found.seq_no,
-            found.primary_term,
-            found.routing,
-            source or b"",
-        )
-
-    async def get_many(self, call: Call, request: GetDocuments) -> FoundDocuments:
-        outcomes: list[FoundDocument | HanseError] = []
-        for item in request.requests:
-            try:
-                outcomes.append(await call.run(requests.GET, item))
-            except HanseError as error:
-                outcomes.append(error)
-        return FoundDocuments(outcomes)
-
-
-async def _written(service: IndexService, ops: list[WriteOp], refresh: str) -> list[Any]:
-    """Writes each shard's operations in order; outcomes come back in the order of `ops`."""
-    outcomes: list[Any] = [None] * len(ops)
-    by_shard: dict[int, tuple[Shard, list[int]]] = {}
-    for position, op in enumerate(ops):
-        try:
-            shard = _shard_of(service, op)
-        except HanseError as error:
-            outcomes[position] = error
-            continue
-        by_shard.setdefault(shard.number, (shard, []))[1].append(position)
-
-    async def write(shard: Shard, positions: list[int]) -> None:
-        results = await shard.write([ops[position] for position in positions])
-        for position, result in zip(positions, results, strict=True):
-            outcomes[position] = result
-        if refresh != "false":
-            await shard.refresh()
-
-    await asyncio.gather(*(write(shard, positions) for shard, positions in by_shard.values()))
-    return outcomes
-
-
-def _shard_of(service: IndexService, op: WriteOp) -> Shard:
-    if op.id is not None:
-        size = len(op.id.encode())
-        if size > ID_BYTES_MAX:
-            raise ActionRequestValidationError.of(
-                f"id [{op.id}] is too long, must be no longer than {ID_BYTES_MAX} bytes but was: {size}"
-            )
-    if service.mapping.routing_required and op.routing is None:
-        raise RoutingMissingError(
-            f"routing is required for [{service.name}]/[{op.id}]", index=service.name, index_uuid=service.uuid
-        )
-    if len(service.shards) == 1:
-        return service.shards[0]
-    if op.id is None:
-        op.id = new_id()
-    return service.shard_for(op.id, op.routing)
-
-
-def _alias_write_index(name: str, behind: list[IndexMetadata]) -> IndexMetadata:
-    if len(behind) == 1 and behind[0].aliases[name].is_write_index is not False:
-        return behind[0]
-    writers = [entry for entry in behind if entry.aliases[name].is_write_index]
-    if not writers:
-        raise IllegalArgumentError(
-            f"no write index is defined for alias [{name}]. The write index may be explicitly disabled using "
-            f"is_write_index=false or the alias points to multiple indices without one being designated as a write index"
-        )
-    return writers[0]
-
-
-def _alias_required(name: str) -> HanseError:
-    error = IndexNotFoundError.of(name)
-    error.reason = f"no such index [{name}] and [require_alias] request flag is [true] and [{name}] is not an alias"
-    return error
-
-
-def _only_target(call: Call, request: GetDocument) -> Target:
-    targets = call.targets.local
-    if len(targets) == 1:
-        return targets[0]
-    if not targets:
-        raise IndexNotFoundError.of(request.indices[0])
-    names = ", ".join(sorted(target.index for target in targets))
-    raise IllegalArgumentError(
-        f"alias [{request.indices[0]}] has more than one index associated with it [[{names}]], can't execute a single "
-        f"index op"
-    )
-
-
-def _check_version(request: GetDocument, index: str, found: StoredDocument) -> None:
-    if request.version is None:
-        return
-    holds = found.version == request.version
-    if request.version_type == "external_gte":
-        holds = found.version <= request.version
-    if not holds:
-        raise VersionConflictError(
-            f"[{request.id}]: version conflict, current version [{found.version}] is different than the one provided "
-            f"[{request.version}]",
-            index=index,
-        )
+_ITEM_ACTIONS: dict[str, Action[WriteDocument, Written]] = {
+    "index": INDEX_ANY,
+    "create": INDEX_NEW,
+    "update": UPDATE,
+    "delete": DELETE,
+}
+_Results = list[WriteResult | HanseError]
 
 
 def register(
-    registry: ActionRegistry, cluster: ClusterService, indices: Indices, settings: Settings, view: DocumentView
+    registry: ActionRegistry,
+    cluster: ClusterService,
+    indices: Indices,
+    settings: Settings,
+    view: DocumentView | None = None,
 ) -> None:
-    actions = DocumentActions(cluster, indices, settings, view)
-    for action in (requests.INDEX, requests.DELETE, requests.UPDATE, requests.BULK_SHARD):
-        registry.register(action, actions.write)
-    registry.register(requests.BULK, actions.bulk)
-    registry.register(requests.GET, actions.get)
-    registry.register(requests.MGET, actions.get_many)
+    """`view` applies document- and field-level security to reads by id; without one, restricted reads are refused."""
+    writes = DocumentWrites(cluster, indices, settings)
+    reads = DocumentReads(indices, view)
+    registry.register(INDEX, writes.index)
+    for action in _ITEM_ACTIONS.values():
+        registry.register(action, writes.write)
+    registry.register(BULK, writes.bulk)
+    registry.register(BULK_SHARD, writes.bulk_shard)
+    registry.register(GET, reads.get)
+    registry.register(MULTI_GET_ITEM, reads.get)
+    registry.register(MULTI_GET, reads.multi_get)
+
+
+class DocumentWrites:
+    """Handlers of the write actions."""
+
+    def __init__(self, cluster: ClusterService, indices: Indices, settings: Settings) -> None:
+        self._cluster = cluster
+        self._indices = indices
+        self._settings = settings
+
+    # -- one document
+
+    async def index(self, call: Call, request: WriteDocument) -> Written:
+        """A second look at rights, since a role may grant new documents but no overwriting."""
+        assert request.op is not None
+        written: Written = await call.run(_ITEM_ACTIONS[request.op.op], request)
+        return written
+
+    async def write(self, call: Call, request: WriteDocument) -> Written:
+        target = await self._located(call, request)
+        if request.op is None:
+            return Written(target.index, routing=target.routing)
+        service = await self._service(target.index)
+        op = _routed(request.op, target.routing, target.name)
+        _check_routing(service, op)
+        shard = _shard_for(service, op)
+        (outcome,) = await shard.write((op,))
+        if isinstance(outcome, HanseError):
+            raise outcome
+        forced = await _refresh((shard,), request.refresh)
+        return Written(target.index, outcome, _copies(service), forced)
+
+    async def _located(self, call: Call, request: WriteDocument) -> Target:
+        """The target of a write; creates the index where that is allowed."""
+        state = self._cluster.state
+        if request.require_alias:
+            check_alias(request.indices[0], state)
+        target = call.targets.local[0]
+        if target.index not in state.indices and call.action.creates:
+            check_auto_create(target.index, state, self._settings)
+            await call.run(AUTO_CREATE, CreateIndex((target.index,), cause="auto"))
+        return target
+
+    async def _service(self, name: str) -> IndexService:
+        try:
+            return self._indices.get(name)
+        except HanseError:
+            await self._indices.ready(name)
+            return self._indices.get(name)
+
+    # -- many documents
+
+    async def bulk(self, call: Call, request: BulkRequest) -> BulkResult:
+        started = time.monotonic()
+        bulk = _Bulk(request.items)
+        await self._place_items(call, bulk)
+        await asyncio.gather(*(self._write_index(call, bulk, part, request.refresh) for part in bulk.parts.values()))
+        took_ms = int((time.monotonic() - started) * 1000)
+        assert None not in bulk.results, "every item has an outcome"
+        return BulkResult([result for result in bulk.results if result is not None], took_ms, request.refresh == "true")
+
+    async def _place_items(self, call: Call, bulk: _Bulk) -> None:
+        """Finds the concrete index of each item. What may not be done fails item by item."""
+        places: dict[tuple[str, str, bool], Written | HanseError] = {}
+        for number, item in enumerate(bulk.items):
+            if number % ITEMS_AT_A_TIME == ITEMS_AT_A_TIME - 1:
+                await asyncio.sleep(0)
+            if item.problem is not None:
+                bulk.fail(number, item.index, item.problem)
+                continue
+            key = (item.index, item.op.op, item.require_alias)
+            place = places.get(key)
+            if place is None:
+                place = places[key] = await _asked(call, item)
+            if isinstance(place, HanseError):
+                bulk.fail(number, item.index, place)
+                continue
+            try:
+                bulk.place(number, place, item)
+            except HanseError as error:
+                bulk.fail(number, place.index, error)
+
+    async def _write_index(self, call: Call, bulk: _Bulk, part: _Part, refresh: Refresh) -> None:
+        """One index' items, under the name by which it was first named."""
+        ops = [bulk.items[number].op for number in part.numbers]
+        try:
+            answer: ShardWritten = await call.run(BULK_SHARD, WriteShard((part.name,), ops, refresh))
+        except HanseError as error:
+            for number in part.numbers:
+                bulk.fail(number, part.index, error)
+            return
+        for number, outcome in zip(part.numbers, answer.results, strict=True):
+            if isinstance(outcome, HanseError):
+                bulk.fail(number, part.index, outcome)
+            else:
+                bulk.results[number] = BulkItemResult(part.index, outcome, None, answer.copies)
+
+    async def bulk_shard(self, call: Call, request: WriteShard) -> ShardWritten:
+        service = await self._service(call.targets.local[0].index)
+        results: list[Any] = [None] * len(request.ops)
+        by_shard: dict[Shard, list[int]] = {}
+        for number, op in enumerate(request.ops):
+            try:
+                _check_routing(service, op)
+                by_shard.setdefault(_shard_for(service, op), []).append(number)
+            except HanseError as error:
+                results[number] = error
+        answers = await asyncio.gather(*(_write(shard, numbers, request.ops) for shard, numbers in by_shard.items()))
+        for numbers, outcomes in zip(by_shard.values(), answers, strict=True):
+            for number, outcome in zip(numbers, outcomes, strict=True):
+                results[number] = outcome
+        await _refresh(by_shard, request.refresh)
+        return ShardWritten(results, _copies(service))
+
+
+class _Part(msgspec.Struct):
+    """The items of one index; `name` is how the request named it first."""
+
+    index: str
+    name: str
+    numbers: list[int]
+
+
+class _Bulk:
+    """A bulk request under way."""
+
+    def __init__(self, items: Sequence[BulkItem]) -> None:
+        self.items = items
+        self.results: list[BulkItemResult | None] = [None] * len(items)
+        self.parts: dict[str, _Part] = {}
+
+    def fail(self, number: int, index: str, error: HanseError) -> None:
+        self.results[number] = BulkItemResult(index, None, error)
+
+    def place(self, number: int, place: Written, item: BulkItem) -> None:
+        if place.routing is not None:
+            item.op = _routed(item.op, place.routing, item.index)
+        part = self.parts.get(place.index)
+        if part is None:
+            part = self.parts[place.index] = _Part(place.index, item.index, [])
+        part.numbers.append(number)
+
+
+async def _asked(call: Call, item: BulkItem) -> Written | HanseError:
+    """Where an item goes, or why it may not."""
+    try:
+        request = WriteDocument((item.index,), require_alias=item.require_alias)
+        written: Written = await call.run(_ITEM_ACTIONS[item.op.op], request)
+    except HanseError as error:
+        return error
+    return written
+
+
+async def _write(shard: Shard, numbers: list[int], ops: list[WriteOp]) -> _Results:
+    try:
+        return await shard.write([ops[number] for number in numbers])
+    except HanseError as error:
+        return [error] * len(numbers)
+
+
+async def _refresh(shards: Iterable[Shard], refresh: Refresh) -> bool:
+    """Makes writes searchable where asked; True when the refresh was forced.
+
+    `wait_for` does not wait for the next periodic refresh: the refresh happens now, and those that wait share it.
+    """
+    if refresh != "false":
+        await asyncio.gather(*(shard.refresh() for shard in shards))
+    return refresh == "true"
+
+
+def _routed(op: WriteOp, of_alias: str | None, alias: str) -> WriteOp:
+    """The op with the alias' routing. Raises IllegalArgumentError when they contradict each other."""
+    if of_alias is None:
+        return op
+    if "," in of_alias:
+        raise IllegalArgumentError(
+            f"index/alias [{alias}] provided with routing value [{of_alias}] that resolved to several routing values, "
+            f"rejecting operation"
+        )
+    if op.routing is not None and op.routing != of_alias:
+        raise IllegalArgumentError(
+            f"Alias [{alias}] has index routing associated with it [{of_alias}], and was provided with routing value "
+            f"[{op.routing}], rejecting operation"
+        )
+    return msgspec.structs.replace(op, routing=of_alias)
+
+
+def _check_routing(service: IndexService, op: WriteOp) -> None:
+    if op.routing is None and service.mapping.routing_required:
+        raise RoutingMissingError.of(service.name, op.id or "null")
+
+
+def _shard_for(service: IndexService, op: WriteOp) -> Shard:
+    """The op's shard. Where there are several, a missing id is made here, since the id chooses the shard."""
+    if len(service.shards) > 1 and op.id is None:
+        op.id = new_id()
+    return service.shard_for(op.id or "", op.routing)
+
+
+def _copies(service: IndexService) -> int:
+    return service.metadata.number_of_replicas + 1

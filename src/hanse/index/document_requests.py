@@ -1,62 +1,95 @@
-"""Typed requests and actions on documents; the names are Elasticsearch's."""
+"""Typed requests, results and actions of documents; the names are Elasticsearch's.
+
+Tests: tests/index/test_document_actions.py.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
+from hanse.errors import HanseError
 from hanse.index.writing import WriteOp, WriteResult
-from hanse.transport.actions import Action, IndicesOptions, Scope
+from hanse.transport.actions import Action, IndicesOptions, Lane, Scope
 
-ONE_INDEX = IndicesOptions(allow_no_indices=False, expand_open=False, allow_aliases_to_multiple_indices=False)
-WRITE_TARGET = IndicesOptions(
-    ignore_unavailable=True, allow_no_indices=True, expand_open=False, forbid_closed_indices=False
+SINGLE = IndicesOptions(
+    allow_no_indices=False, expand_open=False, expand_hidden=False, allow_aliases_to_multiple_indices=False
 )
+"""One index by its name or an alias of it; wildcards mean nothing."""
+
+Refresh = Literal["false", "true", "wait_for"]
 
 
-class WriteDocuments(msgspec.Struct, omit_defaults=True):
-    """Writes to one index or alias, in order. Without operations only the right to them is asked for.
-
-    `refresh`: false, true or wait_for.
-    """
+class WriteDocument(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One write. Without `op` it only asks where a write of this kind would go, and whether it may."""
 
     indices: tuple[str, ...]
-    ops: list[WriteOp] = []
-    refresh: str = "false"
+    op: WriteOp | None = None
+    refresh: Refresh = "false"
     require_alias: bool = False
-    options: IndicesOptions = WRITE_TARGET
+    options: IndicesOptions = SINGLE
 
 
-class WrittenDocuments(msgspec.Struct, omit_defaults=True):
-    """`index` is the concrete index; `outcomes` are a WriteResult or a HanseError for each operation, in order."""
+class Written(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`index` is the concrete index, `routing` what an alias adds, `copies` how many copies a shard shall have."""
 
     index: str
-    outcomes: list[Any] = []
+    result: WriteResult | None = None
     copies: int = 1
+    forced_refresh: bool = False
+    routing: str | None = None
 
 
-class BulkItem(msgspec.Struct):
-    """One action line with its document."""
+class BulkItem(msgspec.Struct, omit_defaults=True):
+    """`problem` is what is wrong with the item before anything is tried."""
 
     index: str
     op: WriteOp
     require_alias: bool = False
+    problem: HanseError | None = None
 
 
-class Bulk(msgspec.Struct, omit_defaults=True):
+class BulkRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     items: list[BulkItem]
-    refresh: str = "false"
+    refresh: Refresh = "false"
 
 
-class BulkAnswer(msgspec.Struct):
-    """Per item the concrete index, its copies, and a WriteResult or a HanseError. Never leaves the node."""
+class BulkItemResult(msgspec.Struct):
+    """`index` is the concrete index where one was found, else the name as given; exactly one of result and error."""
 
-    items: list[tuple[str, int, WriteResult | Any]]
+    index: str
+    result: WriteResult | None = None
+    error: HanseError | None = None
+    copies: int = 1
+
+
+class BulkResult(msgspec.Struct):
+    """In the order of the request's items. Never leaves the node."""
+
+    items: list[BulkItemResult]
     took_ms: int
+    forced_refresh: bool = False
+
+
+class WriteShard(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The part of a bulk request that goes to one index, in order; the rights of each item were checked before."""
+
+    indices: tuple[str, ...]
+    ops: list[WriteOp]
+    refresh: Refresh = "false"
+    options: IndicesOptions = SINGLE
+
+
+class ShardWritten(msgspec.Struct):
+    results: list[Any]
+    """WriteResult or HanseError for each op. Never leaves the node."""
+    copies: int = 1
 
 
 class GetDocument(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`stored_fields` asks for stored fields; the source is always returned as far as it may be seen."""
+
     indices: tuple[str, ...]
     id: str
     routing: str | None = None
@@ -64,39 +97,42 @@ class GetDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     refresh: bool = False
     version: int | None = None
     version_type: str = "internal"
-    options: IndicesOptions = ONE_INDEX
+    stored_fields: tuple[str, ...] = ()
+    options: IndicesOptions = SINGLE
 
 
-class FoundDocument(msgspec.Struct, omit_defaults=True):
-    """`source` is what the caller may see of it. Not found: only index and id."""
+class GotDocument(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`source` is None when the mapping keeps none; `fields` are the stored fields asked for."""
 
     index: str
     id: str
-    found: bool
+    found: bool = False
     version: int = 0
     seq_no: int = 0
     primary_term: int = 0
     routing: str | None = None
-    source: bytes = b""
+    source: bytes | None = None
+    fields: dict[str, list[Any]] = {}
 
 
-class GetDocuments(msgspec.Struct, frozen=True, omit_defaults=True):
-    requests: tuple[GetDocument, ...]
+class MultiGet(msgspec.Struct, frozen=True, omit_defaults=True):
+    documents: tuple[GetDocument, ...]
 
 
-class FoundDocuments(msgspec.Struct):
-    """Per request a FoundDocument or a HanseError. Never leaves the node."""
+class MultiGot(msgspec.Struct):
+    """GotDocument or HanseError for each. Never leaves the node."""
 
-    outcomes: list[Any]
+    documents: list[Any]
 
 
-INDEX = Action("indices:data/write/index", WriteDocuments, WrittenDocuments, Scope.INDEX, creates=True)
-DELETE = Action("indices:data/write/delete", WriteDocuments, WrittenDocuments, Scope.INDEX, creates=True)
-UPDATE = Action("indices:data/write/update", WriteDocuments, WrittenDocuments, Scope.INDEX, creates=True)
-BULK = Action("indices:data/write/bulk", Bulk, BulkAnswer, Scope.COMPOSITE)
-BULK_SHARD = Action("indices:data/write/bulk[s]", WriteDocuments, WrittenDocuments, Scope.INDEX, creates=True)
-GET = Action("indices:data/read/get", GetDocument, FoundDocument, Scope.INDEX)
-MGET = Action("indices:data/read/mget", GetDocuments, FoundDocuments, Scope.COMPOSITE)
-
-ACTION_OF = {"index": INDEX, "create": INDEX, "delete": DELETE, "update": UPDATE}
-"""Which right a bulk item needs."""
+INDEX = Action("indices:data/write/index", WriteDocument, Written, Scope.INDEX, creates=True)
+INDEX_ANY = Action("indices:data/write/index:op_type/index", WriteDocument, Written, Scope.INDEX, creates=True)
+INDEX_NEW = Action("indices:data/write/index:op_type/create", WriteDocument, Written, Scope.INDEX, creates=True)
+"""What `create_doc` grants: only documents that do not exist yet."""
+UPDATE = Action("indices:data/write/update", WriteDocument, Written, Scope.INDEX, creates=True)
+DELETE = Action("indices:data/write/delete", WriteDocument, Written, Scope.INDEX)
+BULK = Action("indices:data/write/bulk", BulkRequest, BulkResult, Scope.COMPOSITE, Lane.BULK)
+BULK_SHARD = Action("indices:data/write/bulk[s]", WriteShard, ShardWritten, Scope.INDEX, Lane.BULK)
+GET = Action("indices:data/read/get", GetDocument, GotDocument, Scope.INDEX)
+MULTI_GET = Action("indices:data/read/mget", MultiGet, MultiGot, Scope.COMPOSITE)
+MULTI_GET_ITEM = Action("indices:data/read/mget[shard]", GetDocument, GotDocument, Scope.INDEX)

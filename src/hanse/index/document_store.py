@@ -14,7 +14,7 @@ import secrets
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
@@ -88,7 +88,7 @@ class DocumentStore:
     def _open(self) -> None:
         is_new = not self.path.exists()
         if is_new:
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            _make_file(self.path)
         self._writer = apsw.Connection(str(self.path))
         self._writer.set_busy_timeout(BUSY_MS)
         for pragma in ("page_size = 8192", "journal_mode = WAL", "synchronous = FULL", "cache_size = -8000"):
@@ -213,7 +213,11 @@ class DocumentStore:
         return None if row is None else bytes(row[0])
 
     def size_bytes(self) -> int:
-        return sum(part.stat().st_size for part in self.path.parent.glob(self.path.name + "*"))
+        size = 0
+        for part in self.path.parent.glob(self.path.name + "*"):
+            with suppress(OSError):  # the write-ahead log may go meanwhile
+                size += part.stat().st_size
+        return size
 
     # -- writing
 
@@ -368,6 +372,12 @@ class DocumentStore:
         self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         self._wal_pages = 0
 
+    @_translated
+    def rest(self) -> None:
+        """Nothing is written for a while: empties the write-ahead log and gives cached pages back."""
+        self.checkpoint_wal()
+        self._writer.execute("PRAGMA shrink_memory")
+
     # -- the commit log's view
 
     @property
@@ -388,6 +398,17 @@ class DocumentStore:
     def _operations_of(reader: apsw.Connection, first: int, last: int) -> list[Operation]:
         query = f"SELECT {_OPERATION} FROM ops WHERE seq_no BETWEEN ? AND ? ORDER BY seq_no"  # noqa: S608
         return [_operation(row) for row in reader.execute(query, (first, last))]
+
+
+def _make_file(path: Path) -> None:
+    """An empty file that is still there after a power cut, for its owner alone."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _integers(values: Sequence[int]) -> Any:

@@ -128,7 +128,7 @@ class GroupCommit:
         heads = self._store.heads({op.id for op in operations})
         taken = self._store.apply(operations, known=heads, up_to=up_to)
         mapper = self._owner.mapper
-        return [mapped_again(op, mapper)._replace(is_first=op.id not in heads) for op in taken]
+        return [mapped_again(op, mapper, is_first=op.id not in heads) for op in taken]
 
     # -- mapping
 

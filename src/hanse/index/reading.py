@@ -1,6 +1,6 @@
 """Point-in-time views of a shard, and what they pin: an operation a view can still name is not purged.
 
-Tests: tests/index/test_reading.py.
+Tests: tests/index/test_tending.py.
 """
 
 from __future__ import annotations

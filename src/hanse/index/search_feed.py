@@ -120,6 +120,9 @@ class SearchFeed:
             return
         self._waiting.extend(operations)
         self._waiting_bytes += sum(operation.size for operation in operations)
+        self._feed_when_much_waits()
+
+    def _feed_when_much_waits(self) -> None:
         if self._waiting_bytes >= FEED_BYTES and self._round is None:
             self._start(self._feed_only())
 
@@ -187,6 +190,8 @@ class SearchFeed:
         self._count_writer()
         if task.cancelled() or task.exception() is not None:
             self._fall_behind()
+        # What came while the round was ending did not start one.
+        self._feed_when_much_waits()
 
     async def _idle(self) -> None:
         while self._round is not None:
@@ -318,7 +323,7 @@ class SearchFeed:
         self._replayed_through = max(self._replayed_through, last)
 
 
-def mapped_again(operation: Operation, mapper: DocumentMapper) -> IndexedOperation:
+def mapped_again(operation: Operation, mapper: DocumentMapper, *, is_first: bool = False) -> IndexedOperation:
     """A stored operation as the search index takes it. A source the mapping refuses is found by its id alone."""
     document: MappedDocument | None = None
     if not operation.deleted:
@@ -329,7 +334,8 @@ def mapped_again(operation: Operation, mapper: DocumentMapper) -> IndexedOperati
         except HanseError as error:
             log.error("stored document can't be mapped any more", id=operation.id, error=error.reason)
             document = unmapped()
-    return IndexedOperation(operation.seq_no, operation.id, operation.routing, document, False, len(operation.source))
+    size = len(operation.source)
+    return IndexedOperation(operation.seq_no, operation.id, operation.routing, document, is_first, size)
 
 
 def unmapped() -> MappedDocument:

@@ -265,10 +265,7 @@ def newest_only(operations: Sequence[IndexedOperation]) -> list[IndexedOperation
     if len(newest) == len(operations):
         return list(operations)
     first = {operation.id: operation.is_first for operation in reversed(operations)}
-    return [
-        operation if operation.is_first == first[operation.id] else operation._replace(is_first=first[operation.id])
-        for operation in newest.values()
-    ]
+    return [msgspec.structs.replace(operation, is_first=first[id]) for id, operation in newest.items()]
 
 
 def give_memory_back() -> None:

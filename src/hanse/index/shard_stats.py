@@ -1,6 +1,6 @@
 """What a shard counts and how `_stats` shows it.
 
-Tests: tests/index/test_shard_stats.py.
+Tests: tests/index/test_shard.py.
 """
 
 from __future__ import annotations

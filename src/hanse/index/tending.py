@@ -80,7 +80,7 @@ class Tending:
                 tended_through = await self._tend_until_quiet()
                 await self._feed.rest()
                 async with self._exclusive:
-                    await self._workers.write(self._store.checkpoint_wal)
+                    await self._workers.write(self._store.rest)
         finally:
             self._running = None
 
@@ -94,7 +94,7 @@ class Tending:
             now = self._store.progress.max_seq_no
             quiet_s, seen = (quiet_s + pause_s if now == seen else 0.0), now
             try:
-                if interval_s >= 0 and self._feed.needs_refresh:
+                if self._feed.is_behind or (interval_s >= 0 and self._feed.needs_refresh):
                     await self._feed.refresh()
                 await self.purge()
             except HanseError as error:

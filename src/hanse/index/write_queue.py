@@ -97,8 +97,9 @@ class WriteQueue:
                         await self._workers.write(self._store.checkpoint_wal)
         finally:
             self._draining = None
-            while self._waiting:
-                self._waiting.popleft().done.cancel()
+            if self._waiting:
+                self._answer_failure(list(self._waiting), ShardFailedError(f"shard {self._name} takes no writes now"))
+                self._waiting.clear()
 
     def _next_group(self) -> list[Waiting]:
         """What waits, up to a size; a replicated batch stands alone, as it carries a checkpoint of its own."""

@@ -11,7 +11,7 @@ import itertools
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 
@@ -30,7 +30,7 @@ ID_BYTES_MAX = 512
 _UTF8_BYTES_MAX = 4
 
 
-class UpdateBody(msgspec.Struct, frozen=True, omit_defaults=True):
+class UpdateBody(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The body of an update; `doc` and `upsert` are JSON objects as they came in."""
 
     doc: bytes | None = None
@@ -41,7 +41,7 @@ class UpdateBody(msgspec.Struct, frozen=True, omit_defaults=True):
     scripted_upsert: bool = False
 
 
-class WriteOp(msgspec.Struct, omit_defaults=True):
+class WriteOp(msgspec.Struct, omit_defaults=True, gc=False):
     """One document to write. Without an id (index and create only) the shard makes one."""
 
     op: Literal["index", "create", "delete", "update"]
@@ -55,7 +55,7 @@ class WriteOp(msgspec.Struct, omit_defaults=True):
     update: UpdateBody | None = None
 
 
-class WriteResult(msgspec.Struct, omit_defaults=True):
+class WriteResult(msgspec.Struct, omit_defaults=True, gc=False):
     """`source` is the stored document after an update, for `_source` in its answer."""
 
     id: str
@@ -75,7 +75,7 @@ class Place(msgspec.Struct, frozen=True):
     shard: int
 
 
-class IndexedOperation(NamedTuple):
+class IndexedOperation(msgspec.Struct, gc=False):
     """An operation on its way to the search index. `is_first`: no document of this id can be in it."""
 
     seq_no: int

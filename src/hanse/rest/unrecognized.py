@@ -16,11 +16,12 @@ _SIMILAR = 0.5
 def refuse_unrecognized(uri_path: str, names: Collection[str], known: Collection[str]) -> NoReturn:
     """Raises `request [/x] contains unrecognized parameter: [y] -> did you mean [z]?`."""
     plural = "s" if len(names) > 1 else ""
-    shown = ", ".join(f"[{name}]{_suggestion(name, known)}" for name in sorted(names))
+    shown = ", ".join(f"[{name}]{suggestion(name, known)}" for name in sorted(names))
     raise IllegalArgumentError(f"request [{uri_path}] contains unrecognized parameter{plural}: {shown}")
 
 
-def _suggestion(name: str, known: Collection[str]) -> str:
+def suggestion(name: str, known: Collection[str]) -> str:
+    """` -> did you mean [x]?` or nothing."""
     scored = [(_similarity(name, candidate), candidate) for candidate in known]
     near = [candidate for score, candidate in sorted(scored, key=lambda pair: (-pair[0], pair[1])) if score > _SIMILAR]
     if not near:

@@ -15,7 +15,7 @@ import tantivy
 
 from hanse.errors import ActionRequestValidationError, HanseError, ParsingError
 from hanse.index.service import Indices
-from hanse.search.body import SearchBody, unknown_member
+from hanse.search.body import SearchBody, unknown_member, uri_query
 from hanse.search.contexts import Contexts
 from hanse.search.fetch_phase import explanation
 from hanse.search.field_selection import SourceFilter, filter_source, parse_source, restrict_source
@@ -72,19 +72,7 @@ async def multi_search(call: Call, request: MultiSearchRequest) -> MultiSearchRe
 def _query_of(request: ValidateQueryRequest | ExplainRequest) -> dict[str, Any] | None:
     """The query of the body, or of `q`. Other members of the body are refused."""
     if request.q is not None:
-        query: dict[str, Any] = {
-            "query": request.q,
-            "default_operator": request.default_operator,
-            "analyze_wildcard": request.analyze_wildcard,
-        }
-        for name, value in (
-            ("default_field", request.df),
-            ("analyzer", request.analyzer),
-            ("lenient", request.lenient),
-        ):
-            if value is not None:
-                query[name] = value
-        return {"query_string": query}
+        return uri_query(request)
     members = load_object(request.body)
     for key, value in members.items():
         if key != "query":

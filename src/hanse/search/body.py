@@ -19,7 +19,13 @@ from hanse.search.field_selection import FieldRequest, SourceFilter, parse_field
 from hanse.search.json_input import as_bool, as_float, as_int, as_strings, as_text, load_object, place_of, token_of
 from hanse.search.parameters import track_total_hits
 from hanse.search.pit_id import context_of
-from hanse.search.request import DEFAULT_SIZE, DEFAULT_TRACK_TOTAL_HITS, SearchRequest
+from hanse.search.request import (
+    DEFAULT_SIZE,
+    DEFAULT_TRACK_TOTAL_HITS,
+    ExplainRequest,
+    SearchRequest,
+    ValidateQueryRequest,
+)
 from hanse.search.sort import SHARD_DOC, SortKey, parse_sort, parse_uri_sort
 from hanse.settings.units import parse_time_s
 
@@ -297,7 +303,7 @@ _MEMBERS: dict[str, tuple[tuple[str, ...], Callable[[SearchBody, Any], None]]] =
 
 def _fold_uri(body: SearchBody, request: SearchRequest) -> None:
     if request.q is not None:
-        body.query = _uri_query(request)
+        body.query = uri_query(request)
     if request.from_ is not None:
         _from(body, request.from_)
     if request.size is not None:
@@ -319,15 +325,15 @@ def _fold_uri(body: SearchBody, request: SearchRequest) -> None:
     _fold_source(body, request)
 
 
-def _uri_query(request: SearchRequest) -> dict[str, Any]:
+def uri_query(request: SearchRequest | ValidateQueryRequest | ExplainRequest) -> dict[str, Any]:
+    """The `q` parameter and what belongs to it, as a query."""
     query: dict[str, Any] = {
         "query": request.q,
         "default_operator": request.default_operator,
         "analyze_wildcard": request.analyze_wildcard,
     }
-    for name, value in (("default_field", request.df), ("analyzer", request.analyzer), ("lenient", request.lenient)):
-        if value is not None:
-            query[name] = value
+    given = {"default_field": request.df, "analyzer": request.analyzer, "lenient": request.lenient}
+    query |= {name: value for name, value in given.items() if value is not None}
     return {"query_string": query}
 
 

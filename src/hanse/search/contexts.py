@@ -237,7 +237,7 @@ class Contexts:
 
 
 def _continuable(body: SearchBody) -> SearchBody:
-    """A body whose order has no ties, so that a page can begin exactly behind the last; the added keys are not shown."""
+    """A body whose order has no ties: a page can begin exactly behind the last. The added keys are not shown."""
     if body.sort:
         return replace(body, sort=(*body.sort, SortKey(SHARD_DOC)), hidden_keys=1, plans={})
     order = (SortKey(SCORE, descending=True), SortKey(SHARD_DOC))

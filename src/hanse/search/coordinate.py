@@ -248,10 +248,9 @@ def _merged(answered: list[Answered], body: SearchBody) -> list[tuple[int, Found
     if not body.sort:
         everything.sort(key=lambda item: -(item[1].score or 0.0))
         return everything
-    compare = comparator(body.sort)
-    keyed = [(comparable(answered[item[0]].plan, item[1].values), item) for item in everything]
-    keyed.sort(key=cmp_to_key(lambda left, right: compare(left[0], right[0])))
-    return [item for _, item in keyed]
+    order = cmp_to_key(comparator(body.sort))
+    everything.sort(key=lambda item: order(comparable(answered[item[0]].plan, item[1].values)))
+    return everything
 
 
 def _first_of_each(merged: list[tuple[int, Found, Any]]) -> list[tuple[int, Found, Any]]:

@@ -60,10 +60,10 @@ def docvalue_fields(wanted: Sequence[FieldRequest], mapping: Mapping, source: di
         for path, field in _matching(mapping, request.pattern):
             if field.kind == "text":
                 raise IllegalArgumentError(
-                    f"Text fields are not optimised for operations that require per-document field data like "
-                    f"aggregations and sorting, so these operations are disabled by default. Please use a keyword field "
-                    f"instead. Alternatively, set fielddata=true on [{path}] in order to load field data by uninverting "
-                    "the inverted index. Note that this can use significant memory."
+                    "Text fields are not optimised for operations that require per-document field data like "
+                    "aggregations and sorting, so these operations are disabled by default. Please use a keyword "
+                    f"field instead. Alternatively, set fielddata=true on [{path}] in order to load field data by "
+                    "uninverting the inverted index. Note that this can use significant memory."
                 )
             columns = sorted(_column_values(field, values_at(source, field.source_path)))
             if field.kind in ("keyword", "ip"):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any, NamedTuple
 
 import tantivy
 
+from hanse.errors import IllegalArgumentError
+
 
 class Rows(NamedTuple):
-    """The first matches: each a score or column value and an address. `count` is 0 unless it was asked for."""
+    """The first matches: each a score or column value and an address. `total` is 0 unless it was asked for."""
 
     rows: list[tuple[Any, tantivy.DocAddress]]
-    count: int
+    total: int
 
 
 def best(searcher: tantivy.Searcher, query: tantivy.Query, limit: int, *, counted: bool = False) -> Rows:
@@ -43,3 +46,50 @@ def count(searcher: tantivy.Searcher, query: tantivy.Query) -> int:
 def integers(searcher: tantivy.Searcher, column: str, addresses: list[tantivy.DocAddress]) -> list[int]:
     """The values of a column that every document has."""
     return [int(value or 0) for value in searcher.fast_field_values(column, addresses)]
+
+
+def column_range(
+    schema: tantivy.Schema,
+    column: str,
+    column_type: tantivy.FieldType,
+    lower: Any,
+    upper: Any,
+    include_lower: bool = True,
+    include_upper: bool = True,
+) -> tantivy.Query:
+    """Documents with a value between two bounds; None is unbounded, which the library wants called inclusive."""
+    return tantivy.Query.range_query(
+        schema, column, column_type, lower, upper, include_lower or lower is None, include_upper or upper is None
+    )
+
+
+_HAVE_SEVERAL: OrderedDict[tuple[int, str], tuple[tantivy.Searcher, bool]] = OrderedDict()
+_REMEMBERED_MAX = 64
+
+
+def has_several(searcher: tantivy.Searcher, column: str) -> bool:
+    """Whether some document has more than one value in the column; remembered for each searcher."""
+    key = (id(searcher), column)
+    known = _HAVE_SEVERAL.get(key)
+    if known is not None and known[0] is searcher:
+        return known[1]
+    counted = searcher.aggregate(tantivy.Query.all_query(), {"n": {"value_count": {"field": column}}})
+    several = int(counted["n"]["value"] or 0) > count(searcher, tantivy.Query.exists_query(column))
+    _HAVE_SEVERAL[key] = (searcher, several)
+    while len(_HAVE_SEVERAL) > _REMEMBERED_MAX:
+        _HAVE_SEVERAL.popitem(last=False)
+    return several
+
+
+def distinct(
+    searcher: tantivy.Searcher, query: tantivy.Query, column: str, most: int, *, descending: bool
+) -> list[Any]:
+    """The first different values of a column among the matches, in order."""
+    order = {"_key": "desc" if descending else "asc"}
+    try:
+        answer = searcher.aggregate(query, {"v": {"terms": {"field": column, "size": most, "order": order}}})
+    except ValueError as error:
+        raise IllegalArgumentError(
+            f"a field with several values has too many different ones to sort by: {error}"
+        ) from error
+    return [bucket["key"] for bucket in answer["v"]["buckets"]]

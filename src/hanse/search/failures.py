@@ -44,13 +44,15 @@ def grouped(failures: Sequence[ShardFailure]) -> list[ShardFailure]:
     return list(first.values())
 
 
-def all_shards_failed(failures: Sequence[ShardFailure], phase: str = "query") -> SearchPhaseExecutionError:
+def all_shards_failed(
+    failures: Sequence[ShardFailure], phase: str = "query", reason: str = "all shards failed"
+) -> SearchPhaseExecutionError:
     """The error of a search of which every shard failed; its status is the shards'."""
     different = grouped(failures)
     causes = [_as_error(failure.reason, failure.status) for failure in different]
     first = causes[0] if causes else None
     error = SearchPhaseExecutionError(
-        "all shards failed",
+        reason,
         caused_by=first if first is not None and first.name != "query_shard_exception" else None,
         root_causes=[_root(cause) for cause in causes],
         phase=phase,
@@ -64,8 +66,7 @@ def all_shards_failed(failures: Sequence[ShardFailure], phase: str = "query") ->
 
 def partial_failure(failures: Sequence[ShardFailure]) -> SearchPhaseExecutionError:
     """When partial results are not allowed."""
-    error = all_shards_failed(failures)
-    error.reason = "Partial shards failure"
+    error = all_shards_failed(failures, reason="Partial shards failure")
     if error.status < 500:
         error.status = 503
     return error

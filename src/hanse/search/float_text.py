@@ -1,4 +1,7 @@
-"""32-bit scores as JSON: the shortest decimal that reads back as the same float. Tests: tests/search/test_float_text.py."""
+"""32-bit scores as JSON: the shortest decimal that reads back as the same float.
+
+Tests: tests/search/test_float_text.py.
+"""
 
 from __future__ import annotations
 

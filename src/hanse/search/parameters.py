@@ -57,18 +57,31 @@ _IGNORED = (
 _QUERY_TEXTS = ("q", "df", "analyzer", "default_operator", "lenient", "analyze_wildcard")
 _INDEX_OPTIONS = ("ignore_unavailable", "allow_no_indices", "expand_wildcards", "ignore_throttled")
 
-SEARCH_PARAMETERS: frozenset[str] = frozenset(
-    (*_INTEGERS, *_BOOLEANS, *_TEXTS, *_IGNORED, *_INDEX_OPTIONS)
-    + ("track_total_hits", "min_score", "search_type", "default_operator", "batched_reduce_size")
-    + ("rest_total_hits_as_int",)
+_OTHERS = (
+    "track_total_hits",
+    "min_score",
+    "search_type",
+    "default_operator",
+    "batched_reduce_size",
+    "rest_total_hits_as_int",
 )
+SEARCH_PARAMETERS: frozenset[str] = frozenset((*_INTEGERS, *_BOOLEANS, *_TEXTS, *_IGNORED, *_INDEX_OPTIONS, *_OTHERS))
 COUNT_PARAMETERS: frozenset[str] = frozenset(
     (*_QUERY_TEXTS, *_INDEX_OPTIONS, "preference", "routing", "min_score", "terminate_after")
 )
 MSEARCH_PARAMETERS: frozenset[str] = frozenset(
-    ("ccs_minimize_roundtrips", "max_concurrent_searches", "max_concurrent_shard_requests", "pre_filter_shard_size")
-    + ("rest_total_hits_as_int", "search_type", "typed_keys", "include_named_queries_score", "routing")
-    + _INDEX_OPTIONS
+    (
+        "ccs_minimize_roundtrips",
+        "max_concurrent_searches",
+        "max_concurrent_shard_requests",
+        "pre_filter_shard_size",
+        "rest_total_hits_as_int",
+        "search_type",
+        "typed_keys",
+        "include_named_queries_score",
+        "routing",
+        *_INDEX_OPTIONS,
+    )
 )
 
 

@@ -39,7 +39,7 @@ class RequestRefusedError(Exception):
 
 @dataclass(slots=True)
 class Plan:
-    """What runs on a shard. `hits` includes the post filter, `aggregated` does not; `visible` matches all the caller sees."""
+    """What runs on a shard: `hits` with the post filter, `aggregated` without; `visible` is all the caller sees."""
 
     hits: Part
     aggregated: Part
@@ -197,9 +197,9 @@ def _check_window(body: SearchBody, shape: Shape) -> None:
     window = int(shape.settings.get(MAX_RESULT_WINDOW.key) or MAX_RESULT_WINDOW.default)
     if wanted > window:
         raise IllegalArgumentError(
-            f"Result window is too large, from + size must be less than or equal to: [{window}] but was [{wanted}]. See "
-            "the scroll api for a more efficient way to request large data sets. This limit can be set by changing the "
-            "[index.max_result_window] index level setting."
+            f"Result window is too large, from + size must be less than or equal to: [{window}] but was [{wanted}]. "
+            "See the scroll api for a more efficient way to request large data sets. This limit can be set by changing "
+            "the [index.max_result_window] index level setting."
         )
 
 

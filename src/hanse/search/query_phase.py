@@ -93,7 +93,7 @@ def _best_score(search: ShardSearch) -> float | None:
 
 
 def _by_keys(plan: Plan, search: ShardSearch, limit: int, ordinal: int) -> list[Found]:
-    """Positions of `_doc` and `_shard_doc` are shown with the shard's ordinal, so that they are unique in the search."""
+    """`_doc` and `_shard_doc` are shown with the shard's ordinal, so that they are unique in the search."""
     base = ordinal << SHARD_BASE_BITS
     after = plan.after
     if not any(key.is_place for key in plan.keys):
@@ -120,10 +120,10 @@ def _local(value: int | None, base: int) -> int:
 def _terminated(reader: ShardReader, most: int, part: Part, aggregated: Part) -> tuple[Part, Part, bool]:
     """Only the first documents written that match are looked at."""
     result = engine.ordered(reader.searcher, part.query, most, POSITION_SLOT, counted=True)
-    if result.count <= most:
+    if result.total <= most:
         return part, aggregated, False
     last = result.rows[-1][0]
-    bound = tantivy.Query.range_query(reader.schema, POSITION_SLOT, tantivy.FieldType.Unsigned, None, last)
+    bound = engine.column_range(reader.schema, POSITION_SLOT, tantivy.FieldType.Unsigned, None, last)
     return _restricted(part, bound), _restricted(aggregated, bound), True
 
 

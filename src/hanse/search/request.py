@@ -130,7 +130,7 @@ class ClearScrollRequest(msgspec.Struct, frozen=True):
 
 
 class ClearedContexts(msgspec.Struct, frozen=True):
-    """REST answers 200 with `{"succeeded":..., "num_freed":...}`, and 404 when `num_freed` is 0 (clear scroll, close PIT)."""
+    """REST answers 200 with `{"succeeded":..., "num_freed":...}`, and 404 when `num_freed` is 0."""
 
     succeeded: bool
     num_freed: int

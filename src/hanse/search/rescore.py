@@ -1,4 +1,7 @@
-"""`rescore`: the best hits of a shard, put into a new order by a second query. Tests: tests/search/test_query_phase.py."""
+"""`rescore`: the best hits of a shard, put into a new order by a second query.
+
+Tests: tests/search/test_query_phase.py.
+"""
 
 from __future__ import annotations
 

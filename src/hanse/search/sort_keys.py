@@ -16,6 +16,7 @@ import tantivy
 
 from hanse.errors import HanseError, IllegalArgumentError, QueryShardError
 from hanse.index.mapping import FieldType
+from hanse.search import engine
 from hanse.search.query.context import QueryContext
 from hanse.search.query.lucene_regex import range_patterns
 from hanse.search.sort import SortKey
@@ -49,6 +50,11 @@ class BoundKey:
     mode: str | None = None
     is_place: bool = False
     """Numbers documents through all shards of a search instead of within one."""
+
+    @property
+    def by_highest(self) -> bool:
+        """A document with several values counts by its highest one instead of its lowest."""
+        return self.descending if self.mode is None else self.mode != "min"
 
     @property
     def comparable_kind(self) -> str:
@@ -120,8 +126,8 @@ def _mapped(context: QueryContext, key: SortKey, field: FieldType, missing_first
     kind = kind_of(field)
     if kind is None or not field.has_doc_values:
         raise IllegalArgumentError(
-            f"Can't load fielddata on [{field.path}] because fielddata is unsupported on fields of type [{field.type}]. "
-            "Use doc values instead."
+            f"Can't load fielddata on [{field.path}] because fielddata is unsupported on fields of type "
+            f"[{field.type}]. Use doc values instead."
         )
     if key.mode in ("sum", "avg", "median") and kind in ("string", "ip"):
         raise IllegalArgumentError(
@@ -248,17 +254,21 @@ def present(key: BoundKey) -> tantivy.Query:
     return tantivy.Query.exists_query(key.slot)
 
 
-def beyond(schema: tantivy.Schema, key: BoundKey, value: Any) -> tantivy.Query:
-    """Documents whose value comes strictly after `value` in the key's order."""
+def outside(
+    schema: tantivy.Schema, key: BoundKey, value: Any, *, above: bool, inclusive: bool = False
+) -> tantivy.Query:
+    """Documents with some value above, or below, the given one."""
     assert key.slot is not None
-    lower, upper = (None, value) if key.descending else (value, None)
+    lower, upper = (value, None) if above else (None, value)
     if key.kind in ("string", "ip"):
-        patterns = range_patterns(lower, upper, False, False)
+        patterns = range_patterns(lower, upper, inclusive, inclusive)
+        if not patterns:
+            return tantivy.Query.empty_query()
         alternatives = [tantivy.Query.regex_query(schema, key.slot, pattern) for pattern in patterns]
         return tantivy.Query.boolean_query([(tantivy.Occur.Should, item) for item in alternatives])
     column_type = tantivy.FieldType.Float if key.kind == "double" else tantivy.FieldType.Integer
     if key.kind == "position":
         if value < 0:
-            return tantivy.Query.empty_query() if key.descending else tantivy.Query.all_query()
+            return tantivy.Query.all_query() if above else tantivy.Query.empty_query()
         column_type = tantivy.FieldType.Unsigned
-    return tantivy.Query.range_query(schema, key.slot, column_type, lower, upper, False, False)
+    return engine.column_range(schema, key.slot, column_type, lower, upper, inclusive, inclusive)

@@ -8,7 +8,7 @@ by the next key. Equal hits keep the order in which documents were written. Test
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
 from itertools import groupby
@@ -16,9 +16,10 @@ from typing import Any
 
 import tantivy
 
+from hanse.errors import IllegalArgumentError
 from hanse.search import engine
 from hanse.search.query.context import MUST, MUST_NOT, SHOULD, Part, unscored
-from hanse.search.sort_keys import POSITION_SLOT, BoundKey, beyond, equals, present, single
+from hanse.search.sort_keys import POSITION_SLOT, BoundKey, equals, outside, present, single
 
 _POSITION = BoundKey("position", False, POSITION_SLOT)
 COMPLETE_TIES_MAX = 1000
@@ -85,7 +86,7 @@ class ShardSearch:
         score = self._one_score()
         result = engine.ordered(self._searcher, self._query, limit, POSITION_SLOT, counted=counted)
         hits = [Found((), score, at, address) for at, address in result.rows]
-        return Top(hits, result.count if counted else None)
+        return Top(hits, result.total if counted else None)
 
     def by_keys(self, keys: Sequence[BoundKey], limit: int, after: Sequence[Any] | None = None) -> list[Found]:
         """The first hits in the order of `keys`, all after the values `after` when given."""
@@ -97,9 +98,7 @@ class ShardSearch:
         query = self._query if after is None else self._continued(keys, after)
         rows = self._ordered(query, list(keys), limit)
         positions = self._positions([address for _, address in rows])
-        return [
-            Found(values, None, at, address) for (values, address), at in zip(rows, positions, strict=True)
-        ]
+        return [Found(values, None, at, address) for (values, address), at in zip(rows, positions, strict=True)]
 
     def _without_scores(self, keys: Sequence[BoundKey]) -> list[BoundKey]:
         """When all matches have one score, it is a constant like any other and decides nothing."""
@@ -165,8 +164,58 @@ class ShardSearch:
             return self._with_replacement(query, key, rest, limit)
         if key.missing_first:
             return self._missing_first(query, key, rest, limit)
-        rows = engine.ordered(self._searcher, query, limit, key.slot, descending=key.descending).rows
+        rows = self._first_rows(query, key, limit)
         return self._refined(query, key, rest, rows, limit)
+
+    def _first_rows(self, query: tantivy.Query, key: BoundKey, limit: int) -> list[tuple[Any, tantivy.DocAddress]]:
+        """By one column. The engine takes a document's first value, which is its lowest."""
+        assert key.slot is not None
+        if key.by_highest and self._has_several(key):
+            return self._by_highest(query, key, limit)
+        return engine.ordered(self._searcher, query, limit, key.slot, descending=key.descending).rows
+
+    def _by_highest(self, query: tantivy.Query, key: BoundKey, limit: int) -> list[tuple[Any, tantivy.DocAddress]]:
+        """Walks through the different values in order and takes the documents of which each is the highest."""
+        assert key.slot is not None
+        rows: list[tuple[Any, tantivy.DocAddress]] = []
+        done, size = 0, limit + 1
+        while True:
+            values = engine.distinct(self._searcher, query, key.slot, size, descending=key.descending)
+            for value in values[done:]:
+                group = self._among(query, self._equals(key, value), False)
+                found = engine.best(self._searcher, group, limit - len(rows)).rows
+                rows += [(value, address) for _, address in found]
+                if len(rows) == limit:
+                    return rows
+            if len(values) < size:
+                break
+            done, size = len(values), size * 8
+        missing = engine.best(self._searcher, self._among(query, present(key), True), limit - len(rows)).rows
+        return rows + [(None, address) for _, address in missing]
+
+    def _has_several(self, key: BoundKey) -> bool:
+        if key.slot is None or key.kind == "position":
+            return False
+        if not engine.has_several(self._searcher, key.slot):
+            return False
+        if key.mode in ("sum", "avg", "median"):
+            raise IllegalArgumentError(f"sort mode [{key.mode}] is not supported for fields with several values")
+        return True
+
+    def _equals(self, key: BoundKey, value: Any) -> tantivy.Query:
+        """Documents that sort at this value: with several values, none must come before it."""
+        if not self._has_several(key):
+            return equals(self._schema, key, value)
+        better = outside(self._schema, key, value, above=key.by_highest)
+        return tantivy.Query.boolean_query([(MUST, equals(self._schema, key, value)), (MUST_NOT, better)])
+
+    def _beyond(self, key: BoundKey, value: Any) -> tantivy.Query:
+        """Documents that sort strictly after the value."""
+        later = outside(self._schema, key, value, above=not key.descending)
+        if key.by_highest is not key.descending or not self._has_several(key):
+            return later
+        reached = outside(self._schema, key, value, above=key.descending, inclusive=True)
+        return tantivy.Query.boolean_query([(MUST, later), (MUST_NOT, reached)])
 
     def _in_position_order(self, query: tantivy.Query, limit: int) -> list[Row]:
         rows = engine.ordered(self._searcher, query, limit, POSITION_SLOT).rows
@@ -205,11 +254,11 @@ class ShardSearch:
         columns = [self._column(query, key, addresses) for key in rest]
         positions = self._positions(addresses)
         full = [(row, tuple(column[i] for column in columns), positions[i]) for i, row in enumerate(rows)]
-        compare = comparator(rest)
+        order = cmp_to_key(comparator(rest))
         found: list[Row] = []
         for value, group in groupby(full, key=lambda item: item[0][0]):
             members = sorted(group, key=lambda item: item[2])
-            members.sort(key=cmp_to_key(lambda a, b: compare(_comparable(a[1], rest), _comparable(b[1], rest))))
+            members.sort(key=lambda item: order(_comparable(item[1], rest)))
             found += [((value, *values), row[1]) for row, values, _ in members]
         return found
 
@@ -220,13 +269,20 @@ class ShardSearch:
             return self._scores(addresses, None, query)
         if key.slot is None:
             return [key.replacement] * len(addresses)
-        if key.kind in ("string", "ip"):
+        if key.by_highest and self._has_several(key):
+            values = self._highest(key, addresses)
+        elif key.kind in ("string", "ip"):
             values = self._texts(key.slot, addresses)
         else:
             values = self._searcher.fast_field_values(key.slot, addresses)
         if key.replacement is not None:
             return [key.replacement if value is None else value for value in values]
         return values
+
+    def _highest(self, key: BoundKey, addresses: list[tantivy.DocAddress]) -> list[Any]:
+        rows = self._by_highest(self._only(self._positions(addresses)), key, len(addresses))
+        found = {(address.segment_ord, address.doc): value for value, address in rows}
+        return [found.get((address.segment_ord, address.doc)) for address in addresses]
 
     def _texts(self, slot: str, addresses: list[tantivy.DocAddress]) -> list[Any]:
         """The engine reads text columns only while it sorts by them: so it sorts these documents."""
@@ -277,22 +333,22 @@ class ShardSearch:
             return found
         having = self._among(query, present(key), False)
         rest_limit = limit - len(found)
-        rows = engine.ordered(self._searcher, having, rest_limit, key.slot, descending=key.descending).rows
+        rows = self._first_rows(having, key, rest_limit)
         return found + self._refined(having, key, rest, rows, rest_limit)
 
     def _with_replacement(self, query: tantivy.Query, key: BoundKey, rest: list[BoundKey], limit: int) -> list[Row]:
         without = self._ordered(self._among(query, present(key), True), rest, limit)
         having_query = self._among(query, present(key), False)
-        rows = engine.ordered(self._searcher, having_query, limit, key.slot, descending=key.descending).rows
+        rows = self._first_rows(having_query, key, limit)
         having = self._refined(having_query, key, rest, rows, limit)
         both = having + [((key.replacement, *values), address) for values, address in without]
-        compare = comparator([key, *rest])
         keys = [key, *rest]
-        both.sort(key=cmp_to_key(lambda a, b: compare(_comparable(a[0], keys), _comparable(b[0], keys))))
+        order = cmp_to_key(comparator(keys))
+        both.sort(key=lambda row: order(_comparable(row[0], keys)))
         return both[:limit]
 
     def _equal_or_missing(self, key: BoundKey, value: Any) -> tantivy.Query:
-        return present(key) if value is None else equals(self._schema, key, value)
+        return present(key) if value is None else self._equals(key, value)
 
     @staticmethod
     def _among(query: tantivy.Query, condition: tantivy.Query, negated: bool) -> tantivy.Query:
@@ -300,7 +356,7 @@ class ShardSearch:
         return tantivy.Query.boolean_query([(MUST, query), occurrence])
 
     def _continued(self, keys: Sequence[BoundKey], after: Sequence[Any]) -> tantivy.Query:
-        """The query restricted to what comes after the given values: one branch per key, equal in all keys before it."""
+        """The query restricted to what comes after the values: a branch per key, equal in all keys before it."""
         branches = []
         equal: list[tuple[tantivy.Occur, tantivy.Query]] = []
         for key, value in zip(keys, after, strict=True):
@@ -325,7 +381,7 @@ class ShardSearch:
             if key.missing_first:
                 parts.append(present(key))
         else:
-            parts.append(beyond(self._schema, key, value))
+            parts.append(self._beyond(key, value))
             if self._missing_comes_after(key, value):
                 parts.append(self._missing(key))
         if not parts:
@@ -353,13 +409,13 @@ class ShardSearch:
             return [(MUST, self._missing(key))]
         if key.kind == "position" and value < 0:
             return None
-        condition = equals(self._schema, key, value)
+        condition = self._equals(key, value)
         if key.replacement is not None and key.replacement == value:
             condition = tantivy.Query.boolean_query([(SHOULD, condition), (SHOULD, self._missing(key))])
         return [(MUST, condition)]
 
 
-def comparator(keys: Sequence[BoundKey]) -> Any:
+def comparator(keys: Sequence[BoundKey]) -> Callable[[Sequence[Any], Sequence[Any]], int]:
     """Compares lists of values by bound keys. None stands for missing."""
     plan = tuple((key.descending, key.missing_first) for key in keys)
 

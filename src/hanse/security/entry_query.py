@@ -25,7 +25,10 @@ def run_query(body: Mapping[str, Any], entries: Sequence[Entry], *, key: str, an
             raise ParsingError(f"Unknown key for a VALUE in [{field}].")
     if "aggs" in body or "aggregations" in body or "search_after" in body:
         raise IllegalArgumentError("aggregations and search_after are not supported here")
-    found = [entry for entry in entries if _matches(body.get("query") or {"match_all": {}}, entry, key, 0)]
+    query = body.get("query")
+    if query is None or query == {}:
+        query = {"match_all": {}}
+    found = [entry for entry in entries if _matches(query, entry, key, 0)]
     found = _sorted(found, body.get("sort"), key)
     first, size = _number(body, "from", 0), _number(body, "size", SIZE_DEFAULT)
     if first + size > SIZE_MAX:

@@ -13,7 +13,7 @@ A decision is a pure function of (permission, action, expression, options, names
 key; role changes make new permissions and name changes a new catalogue version, so nothing stale is ever found.
 A sub-action of a handler passes the same gate. When its name begins with its parent's and it names only indices that
 the parent was granted, the parent's targets serve, so that an alias grant covers the work on the index behind it.
-Tests: tests/security/test_gate.py, test_gate_encoded.py; tests/house/test_one_gate.py finds any way around.
+Tests: tests/security/test_gate.py; tests/house/test_one_gate.py finds any way around.
 """
 
 from __future__ import annotations
@@ -301,14 +301,15 @@ class Gate:
             self.audit.access_denied(action, identity, origin, tuple(indices))
 
     def _decode(self, action: Action[Any, Any], payload: bytes) -> Any:
-        decoder = self._decoders.get(action.name)
-        if decoder is None:
-            decoder = self._decoders[action.name] = msgspec.msgpack.Decoder(action.request)
         try:
+            decoder = self._decoders.get(action.name)
+            if decoder is None:
+                decoder = self._decoders[action.name] = msgspec.msgpack.Decoder(action.request)
             return decoder.decode(payload)
         except HanseError:
             raise
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
+            # msgspec's errors are ValueErrors; a TypeError says that this request was never meant to travel.
             raise IllegalArgumentError(f"the request of action [{action.name}] cannot be read: {error}") from error
 
 

@@ -2,7 +2,7 @@
 
 Kept in the security store under their id with a salted SHA-256 of the secret. A fast hash is enough here, unlike for
 passwords: the secret is 128 random bits, which nobody guesses. Effective rights are the key's own descriptors under
-the owner's snapshot (see role_store.py). Tests: tests/security/test_keys.py.
+the owner's snapshot (see role_store.py). Tests: tests/security/test_api_key_actions.py.
 """
 
 from __future__ import annotations

@@ -60,8 +60,7 @@ CLUSTER_PRIVILEGES: dict[str, Entry] = {
     "manage_own_api_key": _of(_OWN_KEYS, "cluster:admin/xpack/security/api_key/create"),
     "grant_api_key": _of("cluster:admin/xpack/security/api_key/grant*"),
     "manage_api_key": _of(
-        _OWN_KEYS,
-        "cluster:admin/xpack/security/api_key/*", "cluster:admin/xpack/security/cross_cluster/api_key/*"
+        _OWN_KEYS, "cluster:admin/xpack/security/api_key/*", "cluster:admin/xpack/security/cross_cluster/api_key/*"
     ),
     "manage_token": _of("cluster:admin/xpack/security/token/*"),
     "manage_service_account": _of("cluster:admin/xpack/security/service_account/*"),

@@ -1,6 +1,6 @@
 """What everybody may do for themselves without a privilege: own password, own privileges, own API keys.
 
-Tests: tests/security/test_own_account.py.
+Tests: tests/security/test_user_actions.py, test_api_key_actions.py.
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from hanse.errors import ActionRequestValidationError, IllegalArgumentError, ParsingError
 from hanse.security import requests
 from hanse.security.patterns import NamePatterns
@@ -17,7 +15,7 @@ from hanse.security.permission import IndexGrant, Permission, is_restricted
 from hanse.security.privileges import CLUSTER, INDEX, Privilege, cluster_privilege, index_privilege
 from hanse.security.requests import Answer
 from hanse.security.role_store import RoleStore
-from hanse.security.roles import IndexPrivileges, render_index_entry
+from hanse.security.roles import ApplicationPrivileges, IndexPrivileges, render_index_entry
 from hanse.security.store import SecurityStore
 from hanse.transport.actions import ActionRegistry, Call, Empty
 
@@ -95,10 +93,9 @@ class PrivilegeActions:
             "cluster": sorted({name for role in roles for name in role.cluster}),
             "global": [role.global_ for role in roles if role.global_],
             "indices": _merged_entries([entry for role in roles for entry in role.indices]),
-            "applications": [msgspec.to_builtins(entry) for role in roles for entry in role.applications],
+            "applications": _merged_applications([entry for role in roles for entry in role.applications]),
             "run_as": sorted({pattern for role in roles for pattern in role.run_as}),
         }
-        body["applications"] = _merged_applications(body["applications"])
         remote = [entry for role in roles for entry in role.remote_indices]
         if remote:
             body["remote_indices"] = _merged_entries(remote)
@@ -231,11 +228,11 @@ def _merged_entries(entries: Sequence[IndexPrivileges]) -> list[dict[str, Any]]:
     return list(merged.values())
 
 
-def _merged_applications(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _merged_applications(entries: Sequence[ApplicationPrivileges]) -> list[dict[str, Any]]:
     """One entry per application and set of resources, then per application and set of privileges."""
     by_resources: dict[Any, set[str]] = {}
     for entry in entries:
-        by_resources.setdefault((entry["application"], tuple(entry["resources"])), set()).update(entry["privileges"])
+        by_resources.setdefault((entry.application, entry.resources), set()).update(entry.privileges)
     by_privileges: dict[Any, list[str]] = {}
     for (application, resources), privileges in by_resources.items():
         by_privileges.setdefault((application, tuple(sorted(privileges))), []).extend(resources)

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from hanse.errors import IllegalArgumentError
 from hanse.security.own_account import CHANGE_PASSWORD_NAME, HAS_PRIVILEGES_NAME, LIST_PRIVILEGES_NAME
 from hanse.security.running import TaskInfo
 from hanse.transport.actions import Action, Empty, Scope
@@ -24,13 +25,15 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class ByNames(msgspec.Struct, frozen=True):
-    """Get, delete or clear by name; no names means all."""
+    """Get or clear by name (no names means all); delete takes exactly one."""
 
     names: tuple[str, ...] = ()
 
-
-class ByName(msgspec.Struct, frozen=True):
-    name: str
+    @property
+    def only(self) -> str:
+        if len(self.names) != 1:
+            raise IllegalArgumentError(f"exactly one name is expected, but found [{','.join(self.names)}]")
+        return self.names[0]
 
 
 class PutUser(msgspec.Struct, frozen=True):
@@ -161,7 +164,7 @@ class CancelTasks(msgspec.Struct, frozen=True):
 AUTHENTICATE = Action(_SECURITY + "user/authenticate", Empty, Answer, Scope.AUTHENTICATED)
 PUT_USER = Action(_SECURITY + "user/put", PutUser, Answer, Scope.CLUSTER)
 GET_USERS = Action(_SECURITY + "user/get", GetUsers, Answer, Scope.CLUSTER)
-DELETE_USER = Action(_SECURITY + "user/delete", ByName, Answer, Scope.CLUSTER)
+DELETE_USER = Action(_SECURITY + "user/delete", ByNames, Answer, Scope.CLUSTER)
 QUERY_USERS = Action(_SECURITY + "user/query", Query, Answer, Scope.CLUSTER)
 CHANGE_PASSWORD = Action(CHANGE_PASSWORD_NAME, ChangePassword, Answer, Scope.CLUSTER)
 SET_ENABLED = Action(_SECURITY + "user/set_enabled", SetEnabled, Answer, Scope.CLUSTER)
@@ -174,7 +177,7 @@ DELETE_PRIVILEGES = Action(_SECURITY + "privilege/delete", ApplicationPrivilegeN
 CLEAR_PRIVILEGES_CACHE = Action(_SECURITY + "privilege/cache/clear", ByNames, Answer, Scope.CLUSTER)
 PUT_ROLE = Action(_SECURITY + "role/put", PutRole, Answer, Scope.CLUSTER)
 GET_ROLES = Action(_SECURITY + "role/get", ByNames, Answer, Scope.CLUSTER)
-DELETE_ROLE = Action(_SECURITY + "role/delete", ByName, Answer, Scope.CLUSTER)
+DELETE_ROLE = Action(_SECURITY + "role/delete", ByNames, Answer, Scope.CLUSTER)
 BULK_PUT_ROLES = Action(_SECURITY + "role/bulk_put", BulkRoles, Answer, Scope.CLUSTER)
 BULK_DELETE_ROLES = Action(_SECURITY + "role/bulk_delete", BulkRoles, Answer, Scope.CLUSTER)
 QUERY_ROLES = Action(_SECURITY + "role/query", Query, Answer, Scope.CLUSTER)
@@ -182,7 +185,7 @@ CLEAR_ROLES_CACHE = Action(_SECURITY + "roles/cache/clear", ByNames, Answer, Sco
 CLEAR_REALM_CACHE = Action(_SECURITY + "realm/cache/clear", ByNames, Answer, Scope.CLUSTER)
 PUT_ROLE_MAPPING = Action(_SECURITY + "role_mapping/put", PutRoleMapping, Answer, Scope.CLUSTER)
 GET_ROLE_MAPPINGS = Action(_SECURITY + "role_mapping/get", ByNames, Answer, Scope.CLUSTER)
-DELETE_ROLE_MAPPING = Action(_SECURITY + "role_mapping/delete", ByName, Answer, Scope.CLUSTER)
+DELETE_ROLE_MAPPING = Action(_SECURITY + "role_mapping/delete", ByNames, Answer, Scope.CLUSTER)
 CREATE_API_KEY = Action(_SECURITY + "api_key/create", CreateApiKey, Answer, Scope.CLUSTER)
 UPDATE_API_KEY = Action(_SECURITY + "api_key/update", UpdateApiKey, Answer, Scope.CLUSTER)
 GET_API_KEYS = Action(_SECURITY + "api_key/get", GetApiKeys, Answer, Scope.CLUSTER)

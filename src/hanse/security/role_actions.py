@@ -49,8 +49,8 @@ class RoleActions:
         found = {name: render_role(role) for name in request.names if (role := self._roles.find(name))}
         return Answer(found, 200 if found else 404)
 
-    async def delete(self, call: Call, request: requests.ByName) -> Answer:
-        name = request.name
+    async def delete(self, call: Call, request: requests.ByNames) -> Answer:
+        name = request.only
         if name in BUILTIN_ROLES:
             raise IllegalArgumentError(f"role [{name}] is reserved and cannot be deleted")
         found = await self._store.delete_role(name)

@@ -42,8 +42,8 @@ class RoleMappingActions:
         found = {name: stored[name] for name in (request.names or stored) if name in stored}
         return Answer(found, 404 if request.names and not found else 200)
 
-    async def delete(self, call: Call, request: requests.ByName) -> Answer:
-        name = request.name
+    async def delete(self, call: Call, request: requests.ByNames) -> Answer:
+        name = request.only
         found = name in self._store.entries(KIND)
         if found:
             await self._store.change(KIND, lambda _: {name: None})

@@ -282,7 +282,7 @@ def render_role(role: RoleDescriptor) -> dict[str, Any]:
     body: dict[str, Any] = {
         "cluster": list(role.cluster),
         "indices": [render_index_entry(entry) for entry in role.indices],
-        "applications": [msgspec.to_builtins(entry) for entry in role.applications],
+        "applications": [render_application(entry) for entry in role.applications],
         "run_as": list(role.run_as),
         "metadata": role.metadata,
         "transient_metadata": {"enabled": True},
@@ -313,12 +313,21 @@ def render_index_entry(entry: IndexPrivileges) -> dict[str, Any]:
     return body
 
 
+def render_application(entry: ApplicationPrivileges) -> dict[str, Any]:
+    return {
+        "application": entry.application,
+        "privileges": list(entry.privileges),
+        "resources": list(entry.resources),
+    }
+
+
 def role_from_stored(name: str, stored: Mapping[str, Any]) -> RoleDescriptor:
     """A descriptor from the security store, which holds what `stored_role` gave."""
     return msgspec.convert({**stored, "name": name}, RoleDescriptor)
 
 
 def stored_role(role: RoleDescriptor) -> dict[str, Any]:
-    stored: dict[str, Any] = msgspec.to_builtins(role)
+    # Through JSON, so that it equals what comes back from a store (lists, not tuples).
+    stored: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(role))
     del stored["name"]
     return stored

@@ -1,7 +1,7 @@
 """The actions that run on this node now: what `_tasks` lists, gets and cancels.
 
 Sub-actions are entries with a parent. Cancelling raises TaskCancelledError in the handler, not in the connection that
-asked for it. Tests: tests/security/test_running.py.
+asked for it. Tests: tests/security/test_task_actions.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The settings of the security room, declared beside their users. `xpack.security.enabled` is declared by the node.
 
-Tests: tests/security/test_settings.py.
+Tests: tests/security/test_setup.py.
 """
 
 from __future__ import annotations

@@ -106,8 +106,8 @@ class UserActions:
         # A list of exact names answers 404 only when none of them exists.
         return Answer(found, 404 if request.names and not found else 200)
 
-    async def delete(self, call: Call, request: requests.ByName) -> Answer:
-        name = request.name
+    async def delete(self, call: Call, request: requests.ByNames) -> Answer:
+        name = request.only
         if name in RESERVED_USERS:
             raise IllegalArgumentError(f"user [{name}] is reserved and cannot be deleted")
         if name in INTERNAL_USERS:

@@ -58,6 +58,7 @@ bucket = st.sampled_from(
     [
         {"terms": {"field": "tag", "size": 50}},
         {"terms": {"field": "tag", "size": 50, "missing": "none"}},
+        {"terms": {"field": "tag", "size": 50, "missing": "b"}},
         {"terms": {"field": "count", "size": 100}},
         {"terms": {"field": "price", "size": 100}},
         {"terms": {"field": "flag"}},

@@ -85,7 +85,9 @@ def build(state: ClusterState, name: str, body: dict[str, Any]) -> IndexMetadata
     index_settings.check_new(given)
     aliases = {**inherited.aliases, **parse_aliases(body.get("aliases"))}
     _check_aliases(state, name, aliases)
-    mapping, mappings, slots = FieldMapping.from_metadata({}, {}, given), {}, {}
+    mapping = FieldMapping.from_metadata({}, {}, given)
+    mappings: dict[str, Any] = {}
+    slots: dict[str, Any] = {}
     for update in [*inherited.mappings, mappings_of(body.get("mappings"))]:
         if update:
             mappings, slots = mapping.merge(update)

@@ -36,7 +36,10 @@ KIND_OF_TYPE = {
     "geo_point": "geo_point",
     "flattened": "flattened",
 }
-"""Type to kind; every other type Hanse accepts is of kind `stored`: kept in `_source`, not searchable."""
+"""Type to kind; every other type Hanse accepts is of kind `stored`: kept in `_source`, not searchable.
+
+A `version` sorts and compares as text, a `wildcard` is a keyword, a `match_only_text` has scores like any text.
+"""
 
 SLOTS_OF_KIND = {
     "text": "t",

@@ -40,6 +40,7 @@ class Mapping:
         settings: AbstractMapping[str, RawValue],
         analyzers: Analyzers,
         allows: Callable[[str], bool] | None = None,
+        known: AbstractMapping[str, FieldType] | None = None,
     ) -> None:
         self._mappings = mappings
         self._settings = settings
@@ -62,14 +63,15 @@ class Mapping:
             if definition["type"] == "alias":
                 aliases[path] = definition["path"]
             else:
-                self._fields[path] = self._field_type(path, definition, source_path)
+                self._fields[path] = (known or {}).get(path) or self._field_type(path, definition, source_path)
         self._flattened = [path for path, field in self._fields.items() if field.kind == "flattened"]
         self._names: dict[str, FieldType] = dict(self._fields)
         self._names.update({path: self._fields[target] for path, target in aliases.items() if target in self._fields})
+        parents = {name[:place] for name in self._names for place, mark in enumerate(name) if mark == "."}
         self._objects = {
             path: definition.get("type", "object")
             for path, definition in merging.objects(properties)
-            if allows is None or allows(path) or any(name.startswith(f"{path}.") for name in self._names)
+            if allows is None or path in parents or allows(path)
         }
 
     @classmethod
@@ -118,7 +120,7 @@ class Mapping:
         """The same mapping without the fields that `allows` refuses."""
         previous = self._allows
         both = allows if previous is None else lambda path: previous(path) and allows(path)
-        return Mapping(self._mappings, self.slots, self._settings, self.analyzers, both)
+        return Mapping(self._mappings, self.slots, self._settings, self.analyzers, both, self._fields)
 
     def to_json(self) -> dict[str, Any]:
         """As GET _mapping shows it; a restricted mapping shows no hidden field."""

@@ -18,7 +18,7 @@ from hanse.errors import DocumentParsingError, HanseError, NotXContentError, XCo
 from hanse.index.mapping.values import RawNumber
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\]:,]|[^\s{}\[\]:,"]++', re.DOTALL)
-_SPACED_COLONS = (b" :", b"\n:", b"\t:", b"\r:")
+_SPACED_COLON = re.compile(rb'"\s+:')
 
 
 class _DuplicateKeyError(Exception):
@@ -50,7 +50,7 @@ def check_duplicates(source: bytes, keys: int) -> None:
     Every key ends in `":` unless space stands before the colon, so without duplicates the count is at least `keys`;
     it is more where a text holds the same bytes, and then the exact parser judges.
     """
-    if source.count(b'":') == keys and not any(spaced in source for spaced in _SPACED_COLONS):
+    if source.count(b'":') == keys and _SPACED_COLON.search(source) is None:
         return
     try:
         json.loads(source, object_pairs_hook=_without_duplicates)
@@ -99,39 +99,30 @@ def position(source: bytes, place: int) -> tuple[int, int]:
 def _is(token: bytes, value: Any) -> bool:
     if token in (b"{", b"["):
         return isinstance(value, dict if token == b"{" else list)
-    try:
-        return bool(orjson.loads(token) == value)
-    except orjson.JSONDecodeError:
-        return False
+    return bool(json.loads(token) == value)
 
 
 def _values(source: bytes) -> Iterator[tuple[str, int, bytes]]:
     """Each value of well-formed JSON: the dotted path of keys to it, where it begins, and its first token."""
-    names: list[str] = []
+    names: list[str | None] = []
     kinds: list[bytes] = []
     key: str | None = None
     for match in _TOKEN.finditer(source):
         token = match[0]
-        if token == b":":
+        if token in (b":", b","):
             continue
-        if token == b",":
-            key = None if kinds and kinds[-1] == b"{" else key
-        elif token in (b"}", b"]"):
-            if kinds.pop() == b"{" and names:
-                names.pop()
+        if token in (b"}", b"]"):
+            kinds.pop()
+            names.pop()
             key = None
         elif kinds and kinds[-1] == b"{" and key is None:
-            key = str(orjson.loads(token))
+            key = str(json.loads(token))
         else:
-            path = [name for name in names if name] + ([key] if key else [])
-            yield ".".join(path), match.start(), token
-            if token == b"{":
-                names.append(key or "")
+            yield ".".join(name for name in (*names, key) if name), match.start(), token
+            if token in (b"{", b"["):
+                names.append(key)
                 kinds.append(token)
-                key = None
-            elif token == b"[":
-                # Values of an array keep the array's own name.
-                kinds.append(token)
+            key = None
 
 
 def _find_duplicate(source: bytes) -> tuple[int, str]:
@@ -151,7 +142,7 @@ def _find_duplicate(source: bytes) -> tuple[int, str]:
         elif token == b",":
             expects_key = bool(kinds) and kinds[-1] == b"{"
         elif expects_key:
-            name = str(orjson.loads(token))
+            name = str(json.loads(token))
             if name in seen[-1]:
                 return match.start(), name
             seen[-1].add(name)

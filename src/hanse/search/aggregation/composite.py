@@ -27,6 +27,7 @@ from hanse.search.aggregation.parameters import Parameters
 from hanse.search.aggregation.run import Native, Partial, Scope, both
 
 DEFAULT_SIZE = 10
+_OF_EVERY_SOURCE = ("order", "missing_bucket", "missing_order", "value_type")
 SOURCE_TYPES = ("terms", "histogram", "date_histogram")
 Key = tuple[Any, ...]
 
@@ -60,16 +61,18 @@ class Source:
         if missing_order not in ("first", "last", "default"):
             raise IllegalArgumentError(f"Unknown missing order [{missing_order}]")
         source.missing_first = None if missing_order == "default" else missing_order == "first"
+        source.format = parameters.text("format")
         parameters.raw("value_type")
         if kind == "terms":
             source.field_name = parameters.field()
-        else:
-            node = (Histogram if kind == "histogram" else DateHistogram).parse(name, parameters)
-            assert isinstance(node, Histogram | DateHistogram)
-            source.histogram = node
-            source.field_name = source.histogram.field_name
-        source.format = parameters.text("format")
-        parameters.finish()
+            parameters.finish()
+            return source
+        # `order` means something else to a histogram that stands alone.
+        own = Parameters(kind, name, {k: v for k, v in inner.items() if k not in _OF_EVERY_SOURCE})
+        node = (Histogram if kind == "histogram" else DateHistogram).parse(name, own)
+        own.finish()
+        assert isinstance(node, Histogram | DateHistogram)
+        source.histogram, source.field_name = node, node.field_name
         return source
 
     def column(self, scope: Scope) -> Column | None:
@@ -191,6 +194,8 @@ class Composite(BucketAggregation):
 
     def _columns(self, scope: Scope) -> list[Column | None] | None:
         """The sources' columns (None: unmapped, always missing); None when no document can have a key."""
+        if self.size > scope.run.context.max_buckets:
+            raise TooManyBucketsError.of(scope.run.context.max_buckets, self.size)
         columns = [source.column(scope) for source in self.sources]
         if any(column is not None and column.prefix for column in columns):
             raise IllegalArgumentError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import tantivy
@@ -19,6 +19,7 @@ from hanse.search.aggregation.run import ALL, BucketLimitError, Scope, both, wit
 
 TERMS_DOCS_MAX = 50_000  # so many documents with one value each stay below tantivy's bucket limit
 SORTED_DOCS_MAX = 500_000  # so many sorted hits are held in memory at once
+NO_TERM = "\0\0missing"
 _HALVINGS_MAX = 80
 
 Counts = list[tuple[Any, int]]
@@ -28,22 +29,32 @@ def all_terms(column: Column, missing: Any = None) -> dict[str, Any]:
     """The tantivy request for every value; `missing` stands in for documents without one."""
     body: dict[str, Any] = {"field": column.slot, "size": ALL, "segment_size": ALL}
     if missing is not None:
-        body["missing"] = missing
+        body["missing"] = engine_missing(column, missing)
     if column.prefix:
         body["include"] = _prefix_pattern(column)
     return {"terms": body}
 
 
-def read_terms(answer: dict[str, Any], column: Column) -> Counts:
+def engine_missing(column: Column, missing: Any) -> Any:
+    """What tantivy is told to put in: of texts never a term, since 0.27 loses the term's own count where they meet."""
+    return missing if column.is_numeric else NO_TERM
+
+
+def read_terms(answer: dict[str, Any], column: Column, missing: Any = None) -> Counts:
+    """Values and counts; a missing value that is also a term comes twice."""
     skip = len(column.prefix)
     if skip:
         return [(bucket["key"][skip:], bucket["doc_count"]) for bucket in answer["buckets"]]
-    return [(bucket["key"], bucket["doc_count"]) for bucket in answer["buckets"]]
+    keys = (bucket["key"] for bucket in answer["buckets"])
+    if missing is not None and not column.is_numeric:
+        keys = (missing if key == NO_TERM else key for key in keys)
+    return [(key, bucket["doc_count"]) for key, bucket in zip(keys, answer["buckets"], strict=True)]
 
 
 def _prefix_pattern(column: Column) -> str:
     # NUL separates a flattened field's key from its value; tantivy's patterns want it spelled.
-    return re.escape(column.prefix).replace("\0", "x00") + "(.|\n)*"
+    literal = "".join(r"\x00" if letter == "\0" else re.escape(letter) for letter in column.prefix)
+    return literal + r"(.|\n)*"
 
 
 def has_value(scope: Scope, column: Column) -> tantivy.Query:
@@ -62,15 +73,22 @@ def all_values(scope: Scope, column: Column, missing: Any = None) -> Counts:
     try:
         answer = scope.run.aggregate(scope.query, {"t": all_terms(column, None if column.prefix else missing)})["t"]
         if not column.prefix or missing is None:
-            return read_terms(answer, column)
-        counts = Counter(dict(read_terms(answer, column)))
+            return list(_added(read_terms(answer, column, missing)).items())
+        counts = _added(read_terms(answer, column))
     except BucketLimitError:
-        counts = Counter(dict(_large(scope, column)))
+        counts = _added(_large(scope, column))
     if missing is not None:
         lacking = scope.run.count(both(scope.query, lacks_value(scope, column)))
         if lacking:
             counts[missing] += lacking
     return list(counts.items())
+
+
+def _added(rows: Iterable[tuple[Any, int]]) -> Counter[Any]:
+    counts: Counter[Any] = Counter()
+    for value, count in rows:
+        counts[value] += count
+    return counts
 
 
 def _large(scope: Scope, column: Column) -> Iterator[tuple[Any, int]]:

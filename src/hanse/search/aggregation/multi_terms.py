@@ -14,13 +14,13 @@ import tantivy
 
 from hanse.errors import IllegalArgumentError, TooManyBucketsError
 from hanse.search.aggregation.columns import Column
-from hanse.search.aggregation.distribution import lacks_value, value_condition
+from hanse.search.aggregation.distribution import NO_TERM, engine_missing, lacks_value, value_condition
 from hanse.search.aggregation.formats import Format, format_of, join_formats, key_as_string, shown_key, text_key
 from hanse.search.aggregation.metrics import stored_value
 from hanse.search.aggregation.node import Aggregation, RawBucket
 from hanse.search.aggregation.parameters import Parameters
 from hanse.search.aggregation.run import ALL, Native, Partial, Scope, both, either
-from hanse.search.aggregation.terms import Terms
+from hanse.search.aggregation.terms import Terms, without_doubles
 
 Key = tuple[Any, ...]
 
@@ -76,8 +76,9 @@ class MultiTerms(Terms):
         terms: list[dict[str, Any]] = []
         for part, column in zip(self.parts, self._columns(scope) or [], strict=False):
             if column is not None:
-                missing = {} if part.missing is None else {"missing": self._missing(part, column)}
-                terms.append({"field": column.slot, **missing})
+                terms.append({"field": column.slot})
+                if part.missing is not None:
+                    terms[-1]["missing"] = engine_missing(column, self._missing(part, column))
         if len(terms) == 1:
             return {"t": {"terms": {**terms[0], "size": ALL, "segment_size": ALL}}}
         return {"t": {"multi_terms": {"terms": terms, "size": ALL, "segment_size": ALL}}} if terms else None
@@ -90,12 +91,14 @@ class MultiTerms(Terms):
             values = iter(bucket["key"] if isinstance(bucket["key"], list) else [bucket["key"]])
             key = tuple(self._value(p, c, values) for p, c in zip(self.parts, columns, strict=True))
             found.append(RawBucket(key, bucket["doc_count"], self._condition(scope, columns, key), bucket))
-        return found
+        return without_doubles(found) if any(part.missing is not None for part in self.parts) else found
 
     def _value(self, part: Part, column: Column | None, values: Iterator[Any]) -> Any:
         if column is None:
             return part.missing
         value = next(values)
+        if value == NO_TERM:
+            return self._missing(part, column)
         return float(value) if column.kind == "double" else value
 
     def _condition(self, scope: Scope, columns: Sequence[Column | None], key: Key) -> Callable[[], tantivy.Query]:

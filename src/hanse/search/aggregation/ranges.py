@@ -183,6 +183,8 @@ class NumericRange(AnyRange):
         """The bounds tantivy compares with, None when nothing can lie between them."""
         low, high = self.bounds(column, asked, scope.run.context.now_ms)
         if column.is_integral:
+            if (low is not None and low >= _INTEGER_LIMIT) or (high is not None and high <= -_INTEGER_LIMIT):
+                return None
             low, high = _whole(low), _whole(high)
         if low is not None and high is not None and low >= high:
             return None
@@ -252,9 +254,7 @@ class NumericRange(AnyRange):
 
 def _whole(bound: float | None) -> float | None:
     """A bound of whole numbers: rounded up, open where no 64-bit integer lies beyond it."""
-    if bound is None or abs(bound) >= _INTEGER_LIMIT:
-        return None if bound is None or math.isinf(bound) or abs(bound) >= _INTEGER_LIMIT else bound
-    return float(math.ceil(bound))
+    return None if bound is None or abs(bound) >= _INTEGER_LIMIT else float(math.ceil(bound))
 
 
 def _inside(value: float, bounds: Bounds) -> bool:
@@ -318,6 +318,9 @@ class IpRange(AnyRange):
         if mask is not None:
             low, high = _network(mask)
             return AskedRange(asked.key, low, high, mask)
+        for bound in (asked.low, asked.high):
+            if bound is not None:
+                ip_to_sortable(bound)
         if asked.low is None and asked.high is None:
             raise ParsingError("At least one of [mask], [from] or [to] is required")
         return asked

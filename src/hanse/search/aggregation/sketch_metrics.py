@@ -44,7 +44,7 @@ class AllValuesMetric(FieldMetric):
     def read(self, scope: Scope, parts: dict[str, Any]) -> Partial:
         column = self.column(scope)
         assert column is not None
-        return self.pack(scope, read_terms(parts["t"], column))
+        return self.pack(scope, read_terms(parts["t"], column, self.missing_value(column)))
 
     def collect(self, scope: Scope) -> Partial:
         column = self.column(scope)

@@ -74,14 +74,9 @@ class ValueBuckets(BucketAggregation):
     def buckets(self, scope: Scope, parts: dict[str, Any]) -> list[RawBucket]:
         column = self.column(scope)
         assert column is not None
-        return self._admit(
-            scope,
-            column,
-            [
-                self._bucket(scope, column, key, docs, answers)
-                for (key, docs), answers in zip(read_terms(parts["t"], column), parts["t"]["buckets"], strict=True)
-            ],
-        )
+        rows = zip(read_terms(parts["t"], column, self.missing_value(column)), parts["t"]["buckets"], strict=True)
+        found = [self._bucket(scope, column, key, docs, answers) for (key, docs), answers in rows]
+        return self._admit(scope, column, without_doubles(found) if self.missing is not None else found)
 
     def collect_large(self, scope: Scope) -> list[RawBucket]:
         column = self.column(scope)
@@ -233,12 +228,13 @@ class Terms(ValueBuckets):
                 known[2].append(subs)
                 known[3] = _add_errors(known[3], reported)
         errors = [partial["error"] for partial in partials]
+        form = join_formats([partial["format"] for partial in partials], self.name)
         return {
             "buckets": [[key, n, self.merge_children(subs), e] for key, n, subs, e in _by_key(rows)],
             "other": sum(partial["other"] for partial in partials),
             "error": -1 if -1 in errors else sum(errors),
             "shards": sum(partial["shards"] for partial in partials),
-            "format": join_formats([partial["format"] for partial in partials], self.name),
+            "format": form,
         }
 
     def finish(self, partial: Partial, budget: BucketBudget) -> Answer:
@@ -267,6 +263,22 @@ class Terms(ValueBuckets):
             "sum_other_doc_count": partial["other"] + sum(bucket.doc_count for bucket in cut),
         }
         return self.finish_buckets(shown, type=self.answer_type(form), body=body)
+
+
+def without_doubles(found: list[RawBucket]) -> list[RawBucket]:
+    """A missing value that is also a term has two buckets: they become one.
+
+    No document is in both. What is below them is collected again over the joined bucket.
+    """
+    by_key: dict[Any, RawBucket] = {}
+    for bucket in found:
+        known = by_key.get(bucket.key)
+        if known is not None:
+            known.doc_count += bucket.doc_count
+            known.answers = {}
+        else:
+            by_key[bucket.key] = bucket
+    return list(by_key.values())
 
 
 def _add_errors(left: int, right: int) -> int:
@@ -313,11 +325,12 @@ class RareTerms(ValueBuckets):
                 known = rows.setdefault(key, [key, 0, []])
                 known[1] += count
                 known[2].append(subs)
+        form = join_formats([partial["format"] for partial in partials], self.name)
         frequent |= {key for key, row in rows.items() if row[1] > self.max_doc_count}
         return {
             "buckets": [[k, n, self.merge_children(subs)] for k, n, subs in _by_key(rows) if k not in frequent],
             "frequent": sorted(frequent),
-            "format": join_formats([partial["format"] for partial in partials], self.name),
+            "format": form,
         }
 
     def finish(self, partial: Partial, budget: BucketBudget) -> Answer:

@@ -1,4 +1,4 @@
-"""Queries made of queries: bool, constant_score, dis_max, boosting, nested, function_score, wrapper, match_all, match_none.
+"""Queries made of queries (bool, constant_score, dis_max, boosting, nested, function_score, wrapper) and of none.
 
 Tests: tests/search/test_queries.py.
 """

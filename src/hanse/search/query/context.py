@@ -115,8 +115,22 @@ class QueryContext:
 
 
 _COSTLY = frozenset(
-    ("match_all", "range", "exists", "prefix", "wildcard", "regexp", "fuzzy", "query_string", "simple_query_string")
-    + ("match_phrase_prefix", "match_bool_prefix", "more_like_this", "boosting", "function_score")
+    (
+        "match_all",
+        "range",
+        "exists",
+        "prefix",
+        "wildcard",
+        "regexp",
+        "fuzzy",
+        "query_string",
+        "simple_query_string",
+        "match_phrase_prefix",
+        "match_bool_prefix",
+        "more_like_this",
+        "boosting",
+        "function_score",
+    )
 )
 Builder = Callable[[QueryContext, Any], Part]
 _BUILDERS: dict[str, Builder] = {}

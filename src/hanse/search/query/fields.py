@@ -15,6 +15,7 @@ import tantivy
 
 from hanse.errors import HanseError, IllegalArgumentError
 from hanse.index.mapping import FieldType
+from hanse.search import engine
 from hanse.search.field_selection import wildcard
 from hanse.search.json_input import number_format
 from hanse.search.query import dates
@@ -152,15 +153,13 @@ def check_analyzer(context: QueryContext, name: str) -> Any:
         raise context.failure(f"[match] analyzer [{name}] not found", error) from error
 
 
-def check_positions(context: QueryContext, field: Field) -> None:
-    """Phrases need positions, which match_only_text and index_options can leave out in Elasticsearch; here all have them."""
-
-
 def value_of(context: QueryContext, field: Field, value: Any) -> str | int | float:
     """A literal as the field's column holds it."""
     try:
         return field.slot_value(value)
     except HanseError as error:
+        if field.kind == "boolean":
+            error = IllegalArgumentError(f"Can't parse boolean value [{value}], expected [true] or [false]")
         raise context.cannot_create(error) from error
 
 
@@ -182,8 +181,10 @@ def normalized_pattern(context: QueryContext, field: Field, pattern: str) -> str
     """A pattern with its literal parts written as the field's terms are: keyword normalizer, analyzer's letter case."""
     if field.kind == "text":
         return pattern.lower() if _lowercases(field) else pattern
+    if field.kind == "flattened":
+        return field.key_prefix + pattern
     parts = re.split(r"(\\.|[*?])", pattern)
-    return field.key_prefix + "".join(
+    return "".join(
         part if not part or part in "*?" or part[0] == "\\" else normalized(context, field, part) for part in parts
     )
 
@@ -198,8 +199,8 @@ def exact(context: QueryContext, field: Field, value: Any) -> Part:
     if field.kind == "text":
         text = _plain_text(value)
         context.matched.append(Matched(field.path, "terms", (text,)))
-        context.looked_up.append((_slot(field), text))
-        return scored(tantivy.Query.term_query(context.schema, _slot(field), text, index_option="freq"))
+        context.looked_up.append((slot_of(field), text))
+        return scored(tantivy.Query.term_query(context.schema, slot_of(field), text, index_option="freq"))
     if field.kind == "keyword" or field.kind == "flattened":
         return _exact_keyword(context, field, value)
     if field.kind == "date":
@@ -213,21 +214,22 @@ def exact(context: QueryContext, field: Field, value: Any) -> Part:
     if field.kind == "long" and _has_fraction(value):
         return nothing()
     literal = value_of(context, field, value)
-    context.looked_up.append((_slot(field), literal))
-    return constant(tantivy.Query.term_query(context.schema, _slot(field), literal))
+    context.looked_up.append((slot_of(field), literal))
+    return constant(tantivy.Query.term_query(context.schema, slot_of(field), literal))
 
 
 def _exact_keyword(context: QueryContext, field: Field, value: Any) -> Part:
     text = normalized(context, field, value)
     context.matched.append(Matched(field.path, "terms", (text,)))
-    context.looked_up.append((_slot(field), text))
-    query = tantivy.Query.term_query(context.schema, _slot(field), text, index_option="basic")
+    context.looked_up.append((slot_of(field), text))
+    query = tantivy.Query.term_query(context.schema, slot_of(field), text, index_option="basic")
     if isinstance(field, MetadataField):
         return constant(query)
     return Part(tantivy.Query.boost_query(query, BM25_FACTOR), is_uniform=True)
 
 
-def _slot(field: Field) -> str:
+def slot_of(field: Field) -> str:
+    """The column of a field that can be searched."""
     assert field.slot is not None
     return field.slot
 
@@ -246,11 +248,11 @@ def _address(context: QueryContext, field: Field, value: Any) -> tantivy.Query:
             network = ip_network(text, strict=False)
         except ValueError as error:
             raise context.cannot_create(IllegalArgumentError(f"'{text}' is not an IP string literal.")) from error
-        return tantivy.Query.range_query(
-            context.schema, _slot(field), tantivy.FieldType.IpAddr, str(network[0]), str(network[-1])
+        return engine.column_range(
+            context.schema, slot_of(field), tantivy.FieldType.IpAddr, str(network[0]), str(network[-1])
         )
     address = str(value_of(context, field, text))
-    return tantivy.Query.range_query(context.schema, _slot(field), tantivy.FieldType.IpAddr, address, address)
+    return engine.column_range(context.schema, slot_of(field), tantivy.FieldType.IpAddr, address, address)
 
 
 def any_exact(context: QueryContext, field: Field, values: list[Any]) -> Part:
@@ -272,10 +274,10 @@ def any_exact(context: QueryContext, field: Field, values: list[Any]) -> Part:
         literals = [value_of(context, field, value) for value in values]
     if not literals:
         return nothing()
-    context.looked_up.extend((_slot(field), literal) for literal in literals)
+    context.looked_up.extend((slot_of(field), literal) for literal in literals)
     if len(literals) == 1:
-        return constant(tantivy.Query.term_query(context.schema, _slot(field), literals[0], index_option="basic"))
-    return constant(tantivy.Query.term_set_query(context.schema, _slot(field), literals))
+        return constant(tantivy.Query.term_query(context.schema, slot_of(field), literals[0], index_option="basic"))
+    return constant(tantivy.Query.term_set_query(context.schema, slot_of(field), literals))
 
 
 def between(context: QueryContext, field: Field, span: Span) -> Part:
@@ -308,15 +310,21 @@ def _between_texts(context: QueryContext, field: Field, span: Span) -> Part:
     patterns = range_patterns(lower, upper, span.include_lower, span.include_upper)
     if not patterns:
         return nothing()
-    return constant(any_of([tantivy.Query.regex_query(context.schema, _slot(field), item) for item in patterns]))
+    return constant(any_of([tantivy.Query.regex_query(context.schema, slot_of(field), item) for item in patterns]))
 
 
 def _between_addresses(context: QueryContext, field: Field, span: Span) -> Part:
     lower = None if span.lower is None else str(value_of(context, field, span.lower))
     upper = None if span.upper is None else str(value_of(context, field, span.upper))
     return constant(
-        tantivy.Query.range_query(
-            context.schema, _slot(field), tantivy.FieldType.IpAddr, lower, upper, span.include_lower, span.include_upper
+        engine.column_range(
+            context.schema,
+            slot_of(field),
+            tantivy.FieldType.IpAddr,
+            lower,
+            upper,
+            span.include_lower,
+            span.include_upper,
         )
     )
 
@@ -337,7 +345,7 @@ def _between_longs(context: QueryContext, field: Field, span: Span) -> Part:
 def _range(
     context: QueryContext, field: Field, column: tantivy.FieldType, lower: float | None, upper: float | None
 ) -> tantivy.Query:
-    return tantivy.Query.range_query(context.schema, _slot(field), column, lower, upper)
+    return engine.column_range(context.schema, slot_of(field), column, lower, upper)
 
 
 def _long_bound(context: QueryContext, field: Field, value: Any, inclusive: bool, step: int) -> int:
@@ -369,8 +377,14 @@ def _between_doubles(context: QueryContext, field: Field, span: Span) -> Part:
     lower = None if span.lower is None else float(value_of(context, field, span.lower))
     upper = None if span.upper is None else float(value_of(context, field, span.upper))
     return constant(
-        tantivy.Query.range_query(
-            context.schema, _slot(field), tantivy.FieldType.Float, lower, upper, span.include_lower, span.include_upper
+        engine.column_range(
+            context.schema,
+            slot_of(field),
+            tantivy.FieldType.Float,
+            lower,
+            upper,
+            span.include_lower,
+            span.include_upper,
         )
     )
 
@@ -400,8 +414,8 @@ def present(context: QueryContext, field: Field) -> tantivy.Query:
     if isinstance(field, MetadataField):
         return tantivy.Query.regex_query(context.schema, field.slot, prefix_pattern(""))
     if field.key_prefix:
-        return tantivy.Query.regex_query(context.schema, _slot(field), prefix_pattern(field.key_prefix))
-    return tantivy.Query.exists_query(_slot(field))
+        return tantivy.Query.regex_query(context.schema, slot_of(field), prefix_pattern(field.key_prefix))
+    return tantivy.Query.exists_query(slot_of(field))
 
 
 def index_matches(context: QueryContext, pattern: str) -> Part:

@@ -1,7 +1,7 @@
 """The match family on one field: match, match_phrase, match_phrase_prefix, match_bool_prefix.
 
-Each also has a `*_part` function that multi_match and the query_string languages share. On fields that are not text they
-are exact queries. Tests: tests/search/test_fulltext.py.
+Each also has a `*_part` function that multi_match and the query_string languages share. On fields that are not text
+they are exact queries. Tests: tests/search/test_fulltext.py.
 """
 
 from __future__ import annotations
@@ -164,10 +164,9 @@ def _place_part(context: QueryContext, field: Field, texts: list[str], how: Matc
 
 def word_part(context: QueryContext, field: Field, text: str) -> Part:
     """One indexed word of a text field, scored."""
-    assert field.slot is not None
     context.matched.append(Matched(field.path, "terms", (text,)))
-    context.looked_up.append((field.slot, text))
-    return scored(tantivy.Query.term_query(context.schema, field.slot, text, index_option="freq"))
+    context.looked_up.append((fields.slot_of(field), text))
+    return scored(tantivy.Query.term_query(context.schema, fields.slot_of(field), text, index_option="freq"))
 
 
 @query_type("match_phrase")
@@ -202,12 +201,11 @@ def match_phrase_part(context: QueryContext, path: str, value: Any, how: MatchOp
 def phrase_part(context: QueryContext, field: Field, tokens: Tokens, how: MatchOptions) -> Part:
     if len(tokens) < 2 or len({position for position, _ in tokens}) < 2:
         return text_part(context, field, tokens, how)
-    fields.check_positions(context, field)
     first = tokens[0][0]
     words: list[str | tuple[int, str]] = [(position - first, text) for position, text in _one_per_position(tokens)]
     context.matched.append(Matched(field.path, "phrase", tuple(text for _, text in tokens), how.slop))
-    context.looked_up.extend((field.slot or "", text) for _, text in tokens)
-    return scored(tantivy.Query.phrase_query(context.schema, field.slot, words, how.slop))
+    context.looked_up.extend((fields.slot_of(field), text) for _, text in tokens)
+    return scored(tantivy.Query.phrase_query(context.schema, fields.slot_of(field), words, how.slop))
 
 
 def _one_per_position(tokens: Tokens) -> Tokens:
@@ -243,14 +241,13 @@ def match_phrase_prefix_part(context: QueryContext, path: str, value: Any, how: 
     tokens = _one_per_position(fields.analyze(context, field, as_text(value, "query"), how.analyzer, True))
     if len(tokens) < 2:
         return word_prefix_part(context, field, tokens[0][1]) if tokens else text_part(context, field, [], how)
-    fields.check_positions(context, field)
     first = tokens[0][0]
     texts = tuple(text for _, text in tokens)
     context.matched.append(Matched(field.path, "phrase_prefix", texts, how.slop))
     words: list[str | tuple[int, str]] = [(position - first, text) for position, text in tokens]
     if how.slop:
         return scored(_sloppy_prefix(context, field, words, how.slop))
-    return scored(tantivy.Query.phrase_prefix_query(context.schema, field.slot, words))
+    return scored(tantivy.Query.phrase_prefix_query(context.schema, fields.slot_of(field), words))
 
 
 def _sloppy_prefix(context: QueryContext, field: Field, words: list[str | tuple[int, str]], slop: int) -> tantivy.Query:
@@ -260,7 +257,7 @@ def _sloppy_prefix(context: QueryContext, field: Field, words: list[str | tuple[
     escaped: list[str | tuple[int, str]] = [(word[0], escape(word[1])) for word in heads if isinstance(word, tuple)]
     assert isinstance(last, tuple)
     return tantivy.Query.regex_phrase_query(
-        context.schema, field.slot, [*escaped, (last[0], prefix_pattern(last[1]))], slop
+        context.schema, fields.slot_of(field), [*escaped, (last[0], prefix_pattern(last[1]))], slop
     )
 
 

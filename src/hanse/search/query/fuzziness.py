@@ -8,7 +8,7 @@ import tantivy
 
 from hanse.errors import IllegalArgumentError
 from hanse.search.query.context import Matched, Part, QueryContext, constant, nothing
-from hanse.search.query.fields import Field
+from hanse.search.query.fields import Field, slot_of
 from hanse.search.query.lucene_regex import escape
 
 _DISTANCE_MAX = 2
@@ -44,8 +44,8 @@ def fuzzy_part(
     context.is_costly = True
     context.matched.append(Matched(field.path, "fuzzy", (text,), distance))
     if distance == 0:
-        return constant(tantivy.Query.term_query(context.schema, field.slot, text, index_option="basic"))
-    query = tantivy.Query.fuzzy_term_query(context.schema, field.slot, text, distance, transpositions)
+        return constant(tantivy.Query.term_query(context.schema, slot_of(field), text, index_option="basic"))
+    query = tantivy.Query.fuzzy_term_query(context.schema, slot_of(field), text, distance, transpositions)
     if prefix_length <= 0:
         return constant(query)
     return _with_prefix(context, field, text, distance, prefix_length, transpositions)
@@ -56,15 +56,17 @@ def _with_prefix(
 ) -> Part:
     searcher = context.need_searcher()
     if searcher is None:
-        return constant(tantivy.Query.regex_query(context.schema, field.slot, escape(text[:prefix_length]) + "(?s:.*)"))
+        return constant(
+            tantivy.Query.regex_query(context.schema, slot_of(field), escape(text[:prefix_length]) + "(?s:.*)")
+        )
     terms = [
         term
-        for term, _ in searcher.terms_with_prefix(field.slot, text[:prefix_length])
+        for term, _ in searcher.terms_with_prefix(slot_of(field), text[:prefix_length])
         if edits(text, term, distance, transpositions) <= distance
     ]
     if not terms:
         return nothing()
-    return constant(tantivy.Query.term_set_query(context.schema, field.slot, terms))
+    return constant(tantivy.Query.term_set_query(context.schema, slot_of(field), terms))
 
 
 def edits(left: str, right: str, limit: int, transpositions: bool = True) -> int:

@@ -64,7 +64,7 @@ def range_patterns(lower: str | None, upper: str | None, include_lower: bool, in
     """Patterns of which one matches exactly the strings between two bounds, in code point order.
 
     The strings at or above `abc` are those that begin with `abc`, with `ab` and something after `c`, or with `a` and
-    something after `b`, and so on; below a bound likewise. Between two bounds both sides start behind the common prefix.
+    something after `b`, and so on; below a bound likewise. Between two bounds both start behind the common prefix.
     """
     if lower is None and upper is None:
         return [ANY_STRING]

@@ -213,7 +213,8 @@ def regexp_part(context: QueryContext, path: str, text: str, case_insensitive: b
     if len(text) > fields.REGEX_LENGTH_MAX:
         raise context.failure(
             f"The length of regex [{len(text)}] used in the Regexp Query request has exceeded the allowed maximum of "
-            f"[{fields.REGEX_LENGTH_MAX}]. This maximum can be set by changing the [index.max_regex_length] index level setting."
+            f"[{fields.REGEX_LENGTH_MAX}]. This maximum can be set by changing the [index.max_regex_length] index "
+            "level setting."
         )
     try:
         pattern = translate(text, case_insensitive)
@@ -233,7 +234,7 @@ def pattern_part(context: QueryContext, field: fields.Field, pattern: str) -> Pa
 
 def _pattern_query(context: QueryContext, field: fields.Field, pattern: str) -> tantivy.Query:
     try:
-        return tantivy.Query.regex_query(context.schema, field.slot, pattern)
+        return tantivy.Query.regex_query(context.schema, fields.slot_of(field), pattern)
     except ValueError as error:
         raise context.cannot_create(IllegalArgumentError(f"the pattern cannot be run: {error}")) from error
 

@@ -1,7 +1,7 @@
 """The realm chain: who a user name and password belong to. First success wins; the reserved realm ends the chain.
 
 A name that nobody knows costs the same time as a wrong password (a check against a dummy hash), so that log-in times
-do not tell which users exist. Tests: tests/security/test_realms.py.
+do not tell which users exist. Tests: tests/security/test_authentication.py.
 """
 
 from __future__ import annotations

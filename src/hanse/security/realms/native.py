@@ -1,6 +1,6 @@
 """The native realm: users made through the API, kept in the security store with a password hash.
 
-Tests: tests/security/test_realms.py.
+Tests: tests/security/test_authentication.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The reserved realm: Elasticsearch's built-in users. A wrong password for one ends the chain.
 
 A built-in user without a password cannot log in; `elastic` gets its first one from the bootstrap (see bootstrap.py).
-Tests: tests/security/test_realms.py.
+Tests: tests/security/test_authentication.py.
 """
 
 from __future__ import annotations

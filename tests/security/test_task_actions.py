@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hanse.errors import HanseError, TaskCancelledError
+from hanse.security import requests
+from hanse.transport.actions import Action, Call, Scope
+
+from .conftest import REST, Cluster, Names, user
+
+BOSS = user("boss", "superuser")
+SLOW = Action("cluster:monitor/slow", Names, list[str], Scope.CLUSTER)
+OUTER = Action("cluster:monitor/outer", Names, list[str], Scope.CLUSTER)
+
+
+async def test_list_get_cancel(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = make_cluster()
+    started = asyncio.Event()
+
+    async def slow(call: Call, request: Names) -> list[str]:
+        started.set()
+        await asyncio.Event().wait()
+        return []
+
+    async def outer(call: Call, request: Names) -> Any:
+        return await call.run(SLOW, Names())
+
+    cluster.registry.register(SLOW, slow)
+    cluster.registry.register(OUTER, outer)
+
+    async def run(action: Action[Any, Any], request: Any) -> Any:
+        return await cluster.gate.run(action, request, BOSS, REST)
+
+    work = asyncio.get_running_loop().create_task(run(OUTER, Names(("x",))))
+    await started.wait()
+    parent, child, own = await run(requests.LIST_TASKS, requests.ListTasks())
+    assert [task.action for task in (parent, child, own)] == [OUTER.name, SLOW.name, requests.LIST_TASKS.name]
+    assert child.parent_task_id == parent.full_id
+    assert await run(requests.LIST_TASKS, requests.ListTasks(parent_task_id=parent.full_id)) != []
+    assert (await run(requests.GET_TASK, requests.TaskId(parent.full_id))).action == OUTER.name
+    (cancelled,) = await run(requests.CANCEL_TASKS, requests.CancelTasks(parent.full_id))
+    assert cancelled.full_id == parent.full_id
+    with pytest.raises(TaskCancelledError):
+        await work
+    assert len(cluster.gate.running) == 0
+    for bad, status in (("n1:999", 404), ("other:1", 404), ("x", 400), ("n1:y", 400)):
+        with pytest.raises(HanseError) as caught:
+            await run(requests.GET_TASK, requests.TaskId(bad))
+        assert caught.value.status == status
+
+
+async def test_cancelling_by_name_spares_itself(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = make_cluster()
+    answer = await cluster.gate.run(requests.CANCEL_TASKS, requests.CancelTasks(actions=("*",)), BOSS, REST)
+    assert answer == []
