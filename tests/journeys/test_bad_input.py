@@ -127,7 +127,7 @@ MISTAKES: list[tuple[str, str, Any, int, str, str]] = [
     ("PUT", "/_security/role/r", {"cluster": ["nonsense"]}, 400, "", "nonsense"),
     ("PUT", "/_security/user/u", {"password": "short", "roles": []}, 400, "", "6"),
     ("GET", "/_no_such_api", None, 400, "", ""),
-    ("DELETE", "/_search", None, 405, "", "Incorrect HTTP method"),
+    ("POST", "/_cluster/health", None, 405, "", "Incorrect HTTP method"),
 ]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.syntax import Syntax
@@ -63,7 +64,7 @@ def demo(once: bool, folder: Path | None, ports: str, password: str | None) -> N
     except KeyboardInterrupt:
         console.print("\nStopping both clusters.")
     except (DemoError, RuntimeError) as error:
-        console.print(f"[bold red]The tour stopped:[/] {error}")
+        console.print(f"[bold red]The tour stopped:[/] {escape(str(error))}")
         sys.exit(1)
     finally:
         tour.close()
@@ -254,13 +255,14 @@ class Tour:
             for index in ("cities", "ledger"):
                 status, answer = luebeck.request("GET", f"/bergen:{index}/_search?size=0", user=user)
                 if status == 200:
-                    row.append(f"[green]{answer['hits']['total']['value']:,} documents[/]")
+                    count = answer["hits"]["total"]["value"]
+                    row.append(f"[green]{count:,} document{'s' if count != 1 else ''}[/]")
                 else:
                     row.append(f"[red]{status} {answer['error']['type']}[/]")
                     refused = answer["error"]["reason"]
             table.add_row(*row)
         self._console.print(table)
-        self._console.print(f"   Bergen's words: [italic]{refused}[/]")
+        self._console.print(f"   Bergen's words: [italic]{escape(refused)}[/]")
 
     def _follow(self, luebeck: LocalNode, bergen: LocalNode) -> None:
         self._say("Lübeck follows Bergen's index")
@@ -283,7 +285,7 @@ class Tour:
         lag = (time.monotonic() - started) * 1000
         self._console.print(f"   Visby, written in Bergen, could be read in Lübeck after [green]{lag:.0f} ms[/]")
         status, answer = luebeck.request("PUT", "/cities-copy/_doc/1", {"name": "Atlantis"})
-        self._console.print(f"   a write to the copy: [red]{status}[/] [italic]{answer['error']['reason']}[/]")
+        self._console.print(f"   a write to the copy: [red]{status}[/] [italic]{escape(answer['error']['reason'])}[/]")
 
     def _show_how_to_reach(self, luebeck: LocalNode, bergen: LocalNode) -> None:
         self._say("How to reach them")

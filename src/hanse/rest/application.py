@@ -12,6 +12,7 @@ from hanse.rest import (
     cluster,
     documents,
     indices,
+    mget,
     msearch,
     remote,
     root,
@@ -26,6 +27,7 @@ from hanse.rest.routes import Routes
 FAMILIES = (
     root,
     documents,
+    mget,
     bulk,
     search,
     msearch,

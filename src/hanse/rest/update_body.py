@@ -25,12 +25,15 @@ class ParsedUpdate(msgspec.Struct):
     if_primary_term: int | None = None
 
 
+_ABSENT = msgspec.Raw(b"null")
+
+
 class _Members(msgspec.Struct, forbid_unknown_fields=True):
-    doc: msgspec.Raw | None = None
-    upsert: msgspec.Raw | None = None
+    doc: msgspec.Raw = _ABSENT
+    upsert: msgspec.Raw = _ABSENT
     doc_as_upsert: bool = False
     detect_noop: bool = True
-    script: msgspec.Raw | None = None
+    script: msgspec.Raw = _ABSENT
     scripted_upsert: bool = False
     source: Any = msgspec.field(name="_source", default=None)
     if_seq_no: int | None = None
@@ -52,15 +55,13 @@ def parse_update(body: bytes) -> ParsedUpdate:
         _document(members.upsert, "upsert"),
         members.doc_as_upsert,
         members.detect_noop,
-        members.script is not None,
+        bytes(members.script) != b"null",
         members.scripted_upsert,
     )
     return ParsedUpdate(update, members.source, members.if_seq_no, members.if_primary_term)
 
 
-def _document(raw: msgspec.Raw | None, name: str) -> bytes | None:
-    if raw is None:
-        return None
+def _document(raw: msgspec.Raw, name: str) -> bytes | None:
     document = bytes(raw)
     if document == b"null":
         return None

@@ -368,17 +368,35 @@ def _validate(body: SearchBody, request: SearchRequest) -> None:
             problems.append("using [point in time] is not allowed in a scroll context")
         if body.collapse:
             problems.append("cannot use `collapse` in a scroll context")
+        if request.request_cache:
+            problems.append("[request_cache] cannot be used in a scroll context")
+    if body.collapse and body.rescore:
+        problems.append("cannot use `collapse` in conjunction with `rescore`")
     if body.search_after is not None and body.from_ > 0:
         problems.append("[from] parameter must be set to 0 when [search_after] is used")
     if body.slice is not None and request.scroll is None and body.pit_id is None:
         problems.append("[slice] can only be used with [scroll] or [point-in-time] requests")
     if problems:
         raise ActionRequestValidationError.of(*problems)
+    if request.total_hits_as_int:
+        _check_exact_total(body, request)
     _check_search_after(body)
     if body.pit_id is not None:
         _add_tie_breaker(body)
     if body.stored_fields is not None:
         _check_stored_fields(body)
+
+
+def _check_exact_total(body: SearchBody, request: SearchRequest) -> None:
+    """A total as a plain number cannot say that it is a lower bound."""
+    most = body.track_total_hits
+    if isinstance(most, bool):
+        return
+    if b'"track_total_hits"' in request.body:
+        raise IllegalArgumentError(
+            f"[rest_total_hits_as_int] cannot be used if the tracking of total hits is not accurate, got {most}"
+        )
+    body.track_total_hits = True
 
 
 def _check_search_after(body: SearchBody) -> None:

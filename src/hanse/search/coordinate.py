@@ -209,6 +209,7 @@ async def _reduced(
         result.aggregations = partials[0] if len(partials) == 1 else merge_partials(body.aggregations, partials)
     if body.profile:
         result.profile = [_profile(shard, request.cluster_alias) for shard in answered]
+    result.num_reduce_phases = reduce_phases(len(answered), request.batched_reduce_size)
     chosen = _page(answered, body, request.final_reduce)
     count = sum(len(found) for _, found, _ in chosen)
     if count > HITS_ON_LOOP_MAX:
@@ -216,6 +217,13 @@ async def _reduced(
     elif count:
         result.hits = _fetched(chosen, body, request)
     return result
+
+
+def reduce_phases(shards: int, batch: int) -> int:
+    """How often Elasticsearch would have reduced: once for each full batch (which then counts as one), once at the end."""
+    if shards <= batch:
+        return 1
+    return -(-(shards - batch) // (batch - 1)) + 1
 
 
 Chosen = tuple[Answered, list[tuple[int, Found]], list[Any]]

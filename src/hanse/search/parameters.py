@@ -25,6 +25,7 @@ _BOOLEANS = (
     "allow_partial_search_results",
     "ccs_minimize_roundtrips",
     "typed_keys",
+    "request_cache",
 )
 _TEXTS = {
     "q": "q",
@@ -45,8 +46,6 @@ _TEXTS = {
 }
 _IGNORED = (
     "max_concurrent_shard_requests",
-    "pre_filter_shard_size",
-    "request_cache",
     "include_named_queries_score",
     "force_synthetic_source",
     "suggest_field",
@@ -64,6 +63,7 @@ _OTHERS = (
     "default_operator",
     "batched_reduce_size",
     "rest_total_hits_as_int",
+    "pre_filter_shard_size",
 )
 SEARCH_PARAMETERS: frozenset[str] = frozenset((*_INTEGERS, *_BOOLEANS, *_TEXTS, *_IGNORED, *_INDEX_OPTIONS, *_OTHERS))
 COUNT_PARAMETERS: frozenset[str] = frozenset(
@@ -113,6 +113,8 @@ def _fold(parameters: Mapping[str, str], members: dict[str, Any]) -> None:
             members["min_score"] = as_float(text, name)
         elif name == "batched_reduce_size":
             members["batched_reduce_size"] = _batched_reduce_size(as_int(text, name))
+        elif name == "pre_filter_shard_size":
+            members[name] = _pre_filter_shard_size(as_int(text, name))
         elif name == "track_total_hits":
             members["track_total_hits"] = track_total_hits(text)
         elif name == "rest_total_hits_as_int":
@@ -157,14 +159,18 @@ def _batched_reduce_size(value: int) -> int:
     return value
 
 
+def _pre_filter_shard_size(value: int) -> int:
+    if value < 1:
+        raise IllegalArgumentError("preFilterShardSize must be >= 1")
+    return value
+
+
 def _check_exact_totals(members: dict[str, Any]) -> None:
     threshold = members.get("track_total_hits")
     if isinstance(threshold, int) and not isinstance(threshold, bool):
         raise IllegalArgumentError(
             f"[rest_total_hits_as_int] cannot be used if the tracking of total hits is not accurate, got {threshold}"
         )
-    if threshold is None:
-        members["track_total_hits"] = True
 
 
 def _take_pit_indices(members: dict[str, Any], body: bytes) -> None:

@@ -136,12 +136,17 @@ def _main_query(body: SearchBody, context: QueryContext) -> Part:
 
 
 def _context(shape: Shape, mapping: Mapping, searcher: tantivy.Searcher | None, now_ms: int) -> QueryContext:
-    raw = shape.settings.get("index.query.default_field")
+    settings = shape.settings
+    raw = settings.get("index.query.default_field")
     if isinstance(raw, str):
         fields = tuple(part.strip() for part in raw.strip("[]").split(","))
     else:
         fields = tuple(raw) if raw else ("*",)
-    return QueryContext(shape.index, mapping, shape.schema, now_ms, fields, searcher, shape.cluster_alias)
+    context = QueryContext(shape.index, mapping, shape.schema, now_ms, fields, searcher=searcher)
+    context.cluster_alias = shape.cluster_alias
+    context.terms_max = int(settings.get("index.max_terms_count") or context.terms_max)
+    context.regex_length_max = int(settings.get("index.max_regex_length") or context.regex_length_max)
+    return context
 
 
 def restrictions(

@@ -56,6 +56,8 @@ class SearchRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     allow_partial_search_results: bool | None = None
     ccs_minimize_roundtrips: bool = True
     batched_reduce_size: int = 512
+    pre_filter_shard_size: int | None = None
+    request_cache: bool | None = None
     typed_keys: bool = False
     total_hits_as_int: bool = False
     cluster_alias: str = ""

@@ -12,8 +12,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits small enough that a few documents walk every path of a large column."""
     from hanse.search.aggregation import run
 
-    monkeypatch.setattr(distribution, "TERMS_DOCS_MAX", 5)
-    monkeypatch.setattr(distribution, "SORTED_DOCS_MAX", 5)
+    monkeypatch.setattr(distribution, "PART_DOCS_MAX", 20)
     original = run.Run.aggregate
 
     def limited(self: Any, query: Any, native: Any) -> Any:
@@ -38,6 +37,7 @@ def test_columns_too_large_for_one_call_are_counted_exactly(kit: Any, shape: str
         "p": {"cardinality": {"field": "price"}},
         "t": {"terms": {"field": "tag", "size": 100}},
         "n": {"terms": {"field": "count", "size": 200, "missing": -99}},
+        "w": {"weighted_avg": {"value": {"field": "price"}, "weight": {"field": "weight", "missing": 1}}},
         "q": {"percentiles": {"field": "price", "percents": [0, 100]}},
     }
 
@@ -53,4 +53,5 @@ def test_columns_too_large_for_one_call_are_counted_exactly(kit: Any, shape: str
     assert {b["key"]: b["doc_count"] for b in answer["t"]["buckets"]} == {t: flat("tag").count(t) for t in flat("tag")}
     counts = {n: flat("count").count(n) for n in flat("count")}
     assert {b["key"]: b["doc_count"] for b in answer["n"]["buckets"]} == {**counts, -99: 1}
+    assert answer["w"]["value"] == pytest.approx(sum(flat("price")) / len(flat("price")))
     assert answer["q"]["values"] == {"0.0": min(flat("price")), "100.0": max(flat("price"))}

@@ -37,10 +37,18 @@ def tokens(path: str) -> list[str]:
 
 def bucket_value(bucket: BucketAnswer, path: list[str], gap_policy: str) -> float:
     """The number in this bucket, NaN for a gap (or what the policy puts into it)."""
+    found = bucket_value_if_there(bucket, path, gap_policy)
+    return math.nan if found is None else found
+
+
+def bucket_value_if_there(bucket: BucketAnswer, path: list[str], gap_policy: str) -> float | None:
+    """The same, None where the bucket lacks the aggregation (the first bucket has no derivative)."""
     if path == ["_count"]:
         return float(bucket.doc_count)
     if path == ["_key"] and isinstance(bucket.key, int | float):
         return float(bucket.key)
+    if path[0] not in bucket.subs:
+        return None
     value = _walk(bucket.subs, path)
     is_gap = value is None or not math.isfinite(value) or (bucket.doc_count == 0 and path[-1] != "_count")
     if not is_gap:
@@ -56,7 +64,6 @@ def bucket_value(bucket: BucketAnswer, path: list[str], gap_policy: str) -> floa
 def _walk(level: dict[str, Answer], path: list[str]) -> float | None:
     answer = level.get(path[0])
     if answer is None:
-        # A pipeline of the same level gives some buckets nothing (the first derivative): that is a gap.
         return None
     rest = path[1:]
     if answer.buckets is not None:

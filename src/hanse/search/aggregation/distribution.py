@@ -1,8 +1,8 @@
 """All distinct values of a column with their counts: the raw material of cardinality, percentiles and big terms.
 
 Asked of tantivy as one terms aggregation where its bucket limit allows; beyond it keywords come from the term
-dictionary and numbers from value ranges, halved until each fits. A count is a number of documents: a value that one
-document holds twice counts once. Tests: tests/search/aggregation/test_distribution.py.
+dictionary and numbers from parts of the documents, halved until each fits. A count is a number of documents: a value
+that one document holds twice counts once. Tests: tests/search/aggregation/test_distribution.py.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 import tantivy
 
+from hanse.errors import TooManyBucketsError
 from hanse.search.aggregation.columns import Column
 from hanse.search.aggregation.run import ALL, BucketLimitError, Scope, both, without
 
-TERMS_DOCS_MAX = 50_000  # so many documents with one value each stay below tantivy's bucket limit
-SORTED_DOCS_MAX = 500_000  # so many sorted hits are held in memory at once
+PART_DOCS_MAX = 50_000  # so many documents with one value each stay below tantivy's bucket limit
+DOCUMENT_SLOT = "_seq_no"
 NO_TERM = "\0\0missing"
-_HALVINGS_MAX = 80
 
 Counts = list[tuple[Any, int]]
 
@@ -96,50 +96,33 @@ def _large(scope: Scope, column: Column) -> Iterator[tuple[Any, int]]:
         found = scope.run.searcher.terms_with_prefix(column.slot, column.prefix, filter_query=scope.query)
         yield from ((term[len(column.prefix) :], count) for term, count in found)
         return
-    stats = scope.run.aggregate(scope.query, {"s": {"stats": {"field": column.slot}}})["s"]
-    with_value = scope.run.count(both(scope.query, has_value(scope, column)))
-    yield from _between(scope, column, (None, None), int(stats["count"]) == with_value, _HALVINGS_MAX)
+    for answer in in_parts(scope, all_terms(column)):
+        yield from read_terms(answer, column)
 
 
-def _between(
-    scope: Scope, column: Column, bounds: tuple[Any, Any], is_single_valued: bool, halvings: int
-) -> Iterator[tuple[Any, int]]:
-    """The values v with bounds[0] <= v < bounds[1], which need not be those of the documents that hold them."""
-    query = both(scope.query, range_condition(scope, column, *bounds)) if bounds != (None, None) else scope.query
-    docs = scope.run.count(query)
-    if is_single_valued and docs <= SORTED_DOCS_MAX:
-        hits = scope.run.searcher.search(query, max(docs, 1), count=False, order_by_field=column.slot).hits
-        yield from Counter(value for value, _ in hits if value is not None).items()
-        return
-    if docs <= TERMS_DOCS_MAX or halvings == 0:
+def in_parts(scope: Scope, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The answers to one request over parts of the documents, each small enough for tantivy's bucket limit.
+
+    Parts are ranges of `_seq_no`, so every document is in one of them and counts of documents may be added.
+    """
+    stats = scope.run.aggregate(scope.query, {"s": {"stats": {"field": DOCUMENT_SLOT}}})["s"]
+    if stats["count"]:
+        yield from _between(scope, request, int(stats["min"]), int(stats["max"]))
+
+
+def _between(scope: Scope, request: dict[str, Any], low: int, high: int) -> Iterator[dict[str, Any]]:
+    bounds = tantivy.Query.range_query(scope.run.schema, DOCUMENT_SLOT, tantivy.FieldType.Unsigned, low, high)
+    query = both(scope.query, bounds)
+    if scope.run.count(query) <= PART_DOCS_MAX or low == high:
         try:
-            found = read_terms(scope.run.aggregate(query, {"t": all_terms(column)})["t"], column)
-        except BucketLimitError:
-            if halvings == 0:
-                raise
-        else:
-            yield from ((v, n) for v, n in found if within(v, bounds))
+            yield scope.run.aggregate(query, {"part": request})["part"]
             return
-    middle = _middle(scope, column, query, docs, bounds)
-    yield from _between(scope, column, (bounds[0], middle), is_single_valued, halvings - 1)
-    yield from _between(scope, column, (middle, bounds[1]), is_single_valued, halvings - 1)
-
-
-def _middle(scope: Scope, column: Column, query: tantivy.Query, docs: int, bounds: tuple[Any, Any]) -> Any:
-    """A value that splits the documents about evenly (the median document's, when it lies inside the bounds)."""
-    hits = scope.run.searcher.search(query, 1, count=False, offset=docs // 2, order_by_field=column.slot).hits
-    value = hits[0][0] if hits else None
-    if value is not None and (bounds[0] is None or value > bounds[0]) and (bounds[1] is None or value < bounds[1]):
-        return value
-    stats = scope.run.aggregate(query, {"s": {"stats": {"field": column.slot}}})["s"]
-    low = stats["min"] if bounds[0] is None else bounds[0]
-    high = stats["max"] if bounds[1] is None else bounds[1]
-    middle = low + (high - low) / 2
-    return int(middle) if column.is_integral else middle
-
-
-def within(value: Any, bounds: tuple[Any, Any]) -> bool:
-    return (bounds[0] is None or value >= bounds[0]) and (bounds[1] is None or value < bounds[1])
+        except BucketLimitError:
+            if low == high:
+                raise TooManyBucketsError.of(scope.run.context.max_buckets) from None
+    middle = (low + high) // 2
+    yield from _between(scope, request, low, middle)
+    yield from _between(scope, request, middle + 1, high)
 
 
 def range_condition(scope: Scope, column: Column, low: Any, high: Any, *, include_high: bool = False) -> tantivy.Query:

@@ -16,7 +16,7 @@ from hanse.search.aggregation import exact_sum
 from hanse.search.aggregation.answer import Answer, BucketBudget
 from hanse.search.aggregation.columns import Column, ip_to_sortable
 from hanse.search.aggregation.date_text import parse_date, zone
-from hanse.search.aggregation.distribution import all_terms, all_values, has_value, value_condition
+from hanse.search.aggregation.distribution import all_terms, all_values, has_value, in_parts
 from hanse.search.aggregation.formats import format_of, join_formats, value_as_string
 from hanse.search.aggregation.node import Aggregation
 from hanse.search.aggregation.parameters import Parameters
@@ -347,28 +347,24 @@ class WeightedAvg(Aggregation):
         return {"products": exact_sum.canonical(products), "weights": exact_sum.canonical(weights)}
 
     def collect(self, scope: Scope) -> Partial:
-        """For an unmapped side, or more values than tantivy's buckets: value by value."""
+        """For an unmapped side, or more values than tantivy builds buckets for."""
         assert self.value is not None
         assert self.weight is not None
         value, weight = self.value.column(scope), self.weight.column(scope)
         if (value is None and self.value.missing is None) or (weight is None and self.weight.missing is None):
             return self.merge([])
-        if value is None:
-            counts = [(float(self.value.missing), scope)]
-        else:
-            found = all_values(scope, value)
-            counts = [
-                (float(v), scope.narrow(lambda v=v: value_condition(scope, value, v)))  # type: ignore[misc]
-                for v, _ in found
-            ]
-        products, weights = [], []
-        inner = Sum(name="w", field_name=self.weight.field_name, missing=self.weight.missing)
-        for number, part in counts:
-            partial = collect_level([inner], part)["w"]
-            total = exact_sum.value(partial["sum"])
-            weights.append(total)
-            products.append(number * total)
-        return {"products": exact_sum.canonical(products), "weights": exact_sum.canonical(weights)}
+        if value is not None and weight is not None:
+            request = (self.native(scope) or {})["v"]
+            return self.merge([self.read(scope, {"v": answer}) for answer in in_parts(scope, request)])
+        # One side is a constant, put in for the unmapped field.
+        side = self.weight if value is None else self.value
+        partial = collect_level([Sum(name="s", field_name=side.field_name, missing=side.missing)], scope)["s"]
+        constant = float((self.value if value is None else self.weight).missing)
+        total = exact_sum.value(partial["sum"])
+        return {
+            "products": exact_sum.canonical([total * constant]),
+            "weights": exact_sum.canonical([total if value is None else constant * partial["count"]]),
+        }
 
     def merge(self, partials: Sequence[Partial]) -> Partial:
         return {

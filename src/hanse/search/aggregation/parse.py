@@ -150,6 +150,8 @@ def _parse_one(name: str, definition: Any, parents: tuple[Aggregation, ...]) -> 
     node.meta = meta
     if below is not None:
         _attach(node, below, parents)
+    if isinstance(node, Terms):
+        _check_order(node)
     _check_parents(node, parents)
     return node
 
@@ -176,8 +178,6 @@ def _attach(node: Aggregation | Pipeline, below: Any, parents: tuple[Aggregation
         category = "pipeline" if isinstance(node, Pipeline) else node.type
         raise ParsingError(f"Aggregator [{node.name}] of type [{category}] cannot accept sub-aggregations")
     node.children, node.pipelines = parse_level(below, (*parents, node))
-    if isinstance(node, Terms):
-        _check_order(node)
 
 
 def _check_order(node: Terms) -> None:

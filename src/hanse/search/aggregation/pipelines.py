@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from hanse.errors import IllegalArgumentError, ParsingError
 from hanse.search.aggregation.answer import Answer, BucketAnswer
-from hanse.search.aggregation.bucket_paths import GAP_POLICIES, bucket_value, buckets_at, tokens
+from hanse.search.aggregation.bucket_paths import GAP_POLICIES, bucket_value, bucket_value_if_there, buckets_at, tokens
 from hanse.search.aggregation.formats import value_as_string
 from hanse.search.aggregation.node import Aggregation, Pipeline
 from hanse.search.aggregation.parameters import Parameters
@@ -102,8 +102,8 @@ class Derivative(PathPipeline):
     def run_on_buckets(self, parent: Aggregation, answer: Answer) -> None:
         before: tuple[float, float] | None = None
         for bucket in answer.buckets or ():
-            value = bucket_value(bucket, self.path, self.gap_policy)
-            if before is not None:
+            value = bucket_value_if_there(bucket, self.path, self.gap_policy)
+            if before is not None and value is not None:
                 found = self.simple(value - before[1], "derivative")
                 if self.unit_ms is not None:
                     steps = (bucket.key - before[0]) / self.unit_ms
@@ -111,7 +111,7 @@ class Derivative(PathPipeline):
                     found.body["normalized_value"] = None if normalized is None or not steps else normalized / steps
                     found.metrics["normalized_value"] = found.body["normalized_value"]
                 bucket.subs[self.name] = found
-            before = (bucket.key, value)
+            before = None if value is None else (bucket.key, value)
 
 
 @dataclass(kw_only=True)

@@ -7,7 +7,7 @@ A query is built once per index and reused while mapping and search index stay t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -56,6 +56,8 @@ class QueryContext:
     schema: tantivy.Schema
     now_ms: int
     default_fields: tuple[str, ...] = ("*",)
+    terms_max: int = 65_536
+    regex_length_max: int = 1000
     searcher: tantivy.Searcher | None = None
     cluster_alias: str = ""
     depends_on_now: bool = False
@@ -75,8 +77,8 @@ class QueryContext:
 
     def fresh(self) -> QueryContext:
         """The same index, with nothing recorded: for queries built beside the main one, also in other threads."""
-        return QueryContext(
-            self.index, self.mapping, self.schema, self.now_ms, self.default_fields, self.searcher, self.cluster_alias
+        return replace(
+            self, named={}, matched=[], looked_up=[], depends_on_now=False, depends_on_searcher=False, depth=0, clauses=0
         )
 
     def need_searcher(self) -> tantivy.Searcher | None:

@@ -32,8 +32,6 @@ from hanse.search.query.context import (
 )
 from hanse.search.query.lucene_regex import prefix_pattern, range_patterns
 
-TERMS_MAX = 65_536
-REGEX_LENGTH_MAX = 1000
 _LONG_MAX, _LONG_MIN = 2**63 - 1, -(2**63)
 
 
@@ -257,10 +255,10 @@ def _address(context: QueryContext, field: Field, value: Any) -> tantivy.Query:
 
 def any_exact(context: QueryContext, field: Field, values: list[Any]) -> Part:
     """Documents with any of these values, all scored alike."""
-    if len(values) > TERMS_MAX:
+    if len(values) > context.terms_max:
         raise context.failure(
             f"The number of terms [{len(values)}] used in the Terms Query request has exceeded the allowed maximum of "
-            f"[{TERMS_MAX}]. This maximum can be set by changing the [index.max_terms_count] index level setting."
+            f"[{context.terms_max}]. This maximum can be set by changing the [index.max_terms_count] index level setting."
         )
     if field.kind in ("date", "ip", "index"):
         parts = [exact(context, field, value) for value in values]

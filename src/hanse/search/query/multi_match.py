@@ -44,6 +44,8 @@ def multi_match(context: QueryContext, body: dict[str, Any]) -> Part:
     kind = _kind(options.take("type", "best_fields"))
     wanted = options.take("fields", [])
     tie_breaker = options.take("tie_breaker")
+    if kind == "bool_prefix":
+        _refuse_for_bool_prefix(options)
     slop = as_int(options.take("slop", 0), "slop")
     how = take_match_options(options)
     how.slop = slop
@@ -55,6 +57,13 @@ def multi_match(context: QueryContext, body: dict[str, Any]) -> Part:
         how.lenient = True
     tie = as_float(tie_breaker, "tie_breaker") if tie_breaker is not None else None
     return named(context, name, boosted(multi_part(context, targets, value, kind, how, tie), boost))
+
+
+def _refuse_for_bool_prefix(options: Options) -> None:
+    for name in ("slop", "cutoff_frequency"):
+        value = options.take(name)
+        if value is not None:
+            raise IllegalArgumentError(f"[{name}] not allowed for type [bool_prefix]")
 
 
 def _kind(value: Any) -> str:

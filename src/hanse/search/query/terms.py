@@ -20,6 +20,7 @@ from hanse.search.query.context import (
     any_of,
     boosted,
     constant,
+    everything,
     field_and_options,
     named,
     nothing,
@@ -145,6 +146,12 @@ def exists(context: QueryContext, body: dict[str, Any]) -> Part:
 
 def exists_part(context: QueryContext, path: str) -> Part:
     """Documents with a value in the field, in any field below an object, or in any field a pattern names."""
+    if path == "_source":
+        raise context.cannot_create(
+            IllegalArgumentError("The [_source] field may not be queried directly, nor does it support exists queries")
+        )
+    if path == "_version":
+        return everything()
     found = fields.expand(context, path) if "*" in path else fields.at_or_below(context, path)
     queries = [fields.present(context, field) for field in found]
     return constant(any_of(queries)) if queries else nothing()
@@ -210,10 +217,10 @@ def regexp_part(context: QueryContext, path: str, text: str, case_insensitive: b
     field = fields.textual(context, path, "regexp")
     if field is None:
         return nothing()
-    if len(text) > fields.REGEX_LENGTH_MAX:
+    if len(text) > context.regex_length_max:
         raise context.failure(
             f"The length of regex [{len(text)}] used in the Regexp Query request has exceeded the allowed maximum of "
-            f"[{fields.REGEX_LENGTH_MAX}]. This maximum can be set by changing the [index.max_regex_length] index "
+            f"[{context.regex_length_max}]. This maximum can be set by changing the [index.max_regex_length] index "
             "level setting."
         )
     try:
