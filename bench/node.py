@@ -76,10 +76,10 @@ def term_searches(node: LocalNode, expression: str = "bench") -> list[bytes]:
     ]
 
 
-async def bare_server(node: LocalNode, body: bytes) -> tuple[web.Server[Any], asyncio.Server, str]:
+async def bare_server(config: Path, body: bytes) -> tuple[web.Server[Any], asyncio.Server, str]:
     """What the HTTP library does with the same certificate and the same answer, and nothing else."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(node.config / "node.crt", node.config / "node.key")
+    context.load_cert_chain(config / "node.crt", config / "node.key")
 
     async def answer(request: web.BaseRequest) -> web.Response:
         await request.read()
@@ -115,7 +115,7 @@ def _bare_in_own_process(node: LocalNode) -> Measured:
     assert status == 200
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve_bare, args=(node, str(answer).encode(), theirs), daemon=True)
+    process = context.Process(target=_serve_bare, args=(node.config, str(answer).encode(), theirs), daemon=True)
     process.start()
     url = ours.recv()
     measured = uvloop.run(load(url, str(node.ca_file), term_searches(node), connections=8, seconds=5))
@@ -124,9 +124,9 @@ def _bare_in_own_process(node: LocalNode) -> Measured:
     return measured
 
 
-def _serve_bare(node: Any, body: bytes, pipe: Any) -> None:
+def _serve_bare(config: Path, body: bytes, pipe: Any) -> None:
     async def serve() -> None:
-        _, _, url = await bare_server(node, body)
+        _, _, url = await bare_server(config, body)
         pipe.send(url)
         await asyncio.Event().wait()
 

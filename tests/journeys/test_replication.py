@@ -75,6 +75,13 @@ def test_a_copy_keeps_numbers_versions_and_deletes(pair: Pair) -> None:
     assert "8" not in contents(pair.local, "copy")
 
 
+def test_an_empty_leader_is_followed_at_once(pair: Pair) -> None:
+    ok(pair.remote, "PUT", "/leader-empty", {})
+    assert follow(pair, "copy-empty", "leader-empty")["index_following_started"] is True
+    ok(pair.remote, "PUT", "/leader-empty/_doc/1", {"n": 1})
+    caught_up(pair, "copy-empty", "leader-empty")
+
+
 def test_mappings_settings_and_aliases_follow(pair: Pair) -> None:
     ok(pair.remote, "PUT", "/leader/_mapping", {"properties": {"added": {"type": "keyword"}}})
     ok(pair.remote, "PUT", "/leader/_alias/leader-alias", {})

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.search.searching import Library
 
 from hanse.errors import IllegalArgumentError, ParsingError, SearchPhaseExecutionError
-from tests.search.searching import Library
 
 MAPPINGS = {
     "properties": {

@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 import pytest
+from tests.search.searching import Library
 
 from hanse.errors import HanseError, IllegalArgumentError, ParsingError, SearchPhaseExecutionError
-from tests.search.searching import Library
 
 MAPPINGS = {
     "properties": {
@@ -191,7 +191,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"bool": {"foo": []}}, "[bool] query does not support [foo]"),
     ({"constant_score": {}}, "[constant_score] requires a 'filter' element"),
     ({"dis_max": {}}, "[dis_max] requires 'queries' field with at least one clause"),
-    ({"match": {"title": {"query": "x", "operator": "xor"}}}, "No enum constant org.elasticsearch.index.query.Operator.XOR"),
+    (
+        {"match": {"title": {"query": "x", "operator": "xor"}}},
+        "No enum constant org.elasticsearch.index.query.Operator.XOR",
+    ),
     ({"match": {"title": {"query": "x", "bar": {}}}}, "[match] unknown token [START_OBJECT] after [bar]"),
 ]
 
@@ -209,7 +212,10 @@ FAILING: list[tuple[dict[str, Any], str]] = [
     ({"term": {"n": "abc"}}, 'failed to create query: For input string: "abc"'),
     ({"range": {"n": {"gte": "abc"}}}, 'failed to create query: For input string: "abc"'),
     ({"term": {"ip": "nowhere"}}, "failed to create query: 'nowhere' is not an IP string literal."),
-    ({"term": {"on": "maybe"}}, "failed to create query: Can't parse boolean value [maybe], expected [true] or [false]"),
+    (
+        {"term": {"on": "maybe"}},
+        "failed to create query: Can't parse boolean value [maybe], expected [true] or [false]",
+    ),
     (
         {"prefix": {"n": "1"}},
         "failed to create query: Can only use prefix queries on keyword, text and wildcard fields - not on [n] which is "

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.search.searching import Library
 
 from hanse.errors import ParsingError, SearchPhaseExecutionError
 from hanse.search.query.query_string_grammar import QuerySyntaxError, parse_query_string
 from hanse.search.query.syntax import Group, PhraseNode, PrefixNode, RangeNode, RegexNode, Words
-from tests.search.searching import Library
 
 MAPPINGS = {
     "properties": {

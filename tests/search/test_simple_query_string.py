@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.search.searching import Library
 
 from hanse.errors import IllegalArgumentError
 from hanse.search.query.simple_query_string_syntax import parse_flags, parse_simple_query_string
-from tests.search.searching import Library
 
 DOCUMENTS = [{"t": "quick brown fox"}, {"t": "lazy dog"}, {"t": "brown dog"}, {"t": "a-b", "n": 7}]
 MATCHING: list[tuple[str, dict[str, Any], str]] = [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -57,6 +58,7 @@ def demo(once: bool, folder: Path | None, ports: str, password: str | None) -> N
     if len(numbers) != 4 or min(numbers) < 0:
         raise click.BadParameter("four port numbers, separated by commas", param_hint="--ports")
     tour = Tour(console, workplace, numbers, password)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         tour.run()
         if not once:
@@ -70,6 +72,11 @@ def demo(once: bool, folder: Path | None, ports: str, password: str | None) -> N
         tour.close()
         if folder is None:
             shutil.rmtree(workplace, ignore_errors=True)
+
+
+def _interrupt(*_: object) -> None:
+    """SIGTERM ends the demo as Ctrl-C does: no node is left behind."""
+    raise KeyboardInterrupt
 
 
 class Tour:

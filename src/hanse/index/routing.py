@@ -25,10 +25,14 @@ def shard_for(routing: str, number_of_shards: int, routing_num_shards: int) -> i
 
 def murmur3(text: str) -> int:
     """Murmur3 (32 bits, x86, seed 0) over the text's UTF-16 code units, low byte first; signed like Java's int."""
-    data = text.encode("utf-16-le", "surrogatepass")
+    return murmur3_of_bytes(text.encode("utf-16-le", "surrogatepass"))
+
+
+def murmur3_of_bytes(data: bytes, seed: int = 0) -> int:
+    """Murmur3 (32 bits, x86), signed like Java's int."""
     size = len(data)
     whole = size & ~3
-    value = 0
+    value = seed
     for place in range(0, whole, 4):
         block = int.from_bytes(data[place : place + 4], "little") * 0xCC9E2D51 & _MASK
         value ^= (block << 15 | block >> 17) * 0x1B873593 & _MASK

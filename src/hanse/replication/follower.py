@@ -80,6 +80,8 @@ class ShardFollow:
     context: FollowContext
     counters: FollowCounters = field(default_factory=FollowCounters)
     caught_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the copy has what the leader had; an empty leader is caught up with its first answer."""
+    _has_read: bool = False
     _events: asyncio.Queue[Callable[[], list[Command]]] = field(default_factory=asyncio.Queue)
 
     async def run(self, tasks: Tasks) -> None:
@@ -142,12 +144,13 @@ class ShardFollow:
             floor=self.loop.floor,
             max_operation_count=self.parameters.max_read_request_operation_count,
             max_batch_bytes=self.parameters.max_read_request_bytes,
-            poll_timeout_s=self.parameters.read_poll_timeout_s,
+            poll_timeout_s=self.parameters.read_poll_timeout_s if self._has_read else 0.0,
             lease_id=self.lease_id,
             versions=(synced.mapping, synced.settings, synced.aliases),
         )
         started = time.monotonic()
         answer = await self.context.read(self, request)
+        self._has_read = True
         counters = self.counters
         counters.last_read_at = time.monotonic()
         counters.read_failure = None
@@ -172,7 +175,7 @@ class ShardFollow:
         return lambda: self.loop.metadata_synced(versions)
 
     def _progress(self, commands: list[Command]) -> list[Command]:
-        if self.loop.leader_max_seq_no >= 0 and self.loop.checkpoint >= self.loop.leader_max_seq_no:
+        if self._has_read and self.loop.checkpoint >= self.loop.leader_max_seq_no:
             self.caught_up.set()
         return commands
 

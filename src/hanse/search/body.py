@@ -379,7 +379,7 @@ def _validate(body: SearchBody, request: SearchRequest) -> None:
     if problems:
         raise ActionRequestValidationError.of(*problems)
     if request.total_hits_as_int:
-        _check_exact_total(body, request)
+        _count_exactly(body)
     _check_search_after(body)
     if body.pit_id is not None:
         _add_tie_breaker(body)
@@ -387,16 +387,10 @@ def _validate(body: SearchBody, request: SearchRequest) -> None:
         _check_stored_fields(body)
 
 
-def _check_exact_total(body: SearchBody, request: SearchRequest) -> None:
+def _count_exactly(body: SearchBody) -> None:
     """A total as a plain number cannot say that it is a lower bound."""
-    most = body.track_total_hits
-    if isinstance(most, bool):
-        return
-    if b'"track_total_hits"' in request.body:
-        raise IllegalArgumentError(
-            f"[rest_total_hits_as_int] cannot be used if the tracking of total hits is not accurate, got {most}"
-        )
-    body.track_total_hits = True
+    if not isinstance(body.track_total_hits, bool):
+        body.track_total_hits = True
 
 
 def _check_search_after(body: SearchBody) -> None:

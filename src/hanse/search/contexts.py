@@ -74,8 +74,16 @@ def owner_of(identity: Identity) -> Owner:
 class Contexts:
     """All contexts of the node. `close` frees them."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = monotonic,
+        keep_alive_max_s: Callable[[], float] = lambda: KEEP_ALIVE_MAX_S,
+        scrolls_max: Callable[[], int] = lambda: CONTEXTS_MAX,
+    ) -> None:
+        """The limits are read anew for each context, so that they can follow cluster settings."""
         self._clock = clock
+        self._keep_alive_max_s = keep_alive_max_s
+        self._scrolls_max = scrolls_max
         self._open: dict[str, Context] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -92,11 +100,11 @@ class Contexts:
         self, indices: Indices, call: Call, body: SearchBody, request: SearchRequest
     ) -> SearchResult:
         """The first page, and a context that continues after it."""
-        keep_alive = read_keep_alive(request.scroll or "", "scroll")
-        if len(self._open) >= CONTEXTS_MAX:
+        keep_alive = self._read_keep_alive(request.scroll or "", "scroll")
+        if len(self._open) >= self._scrolls_max():
             raise TooManyScrollContextsError(
-                f"Trying to create too many scroll contexts. Must be less than or equal to: [{CONTEXTS_MAX}]. This "
-                "limit can be set by changing the [search.max_open_scroll_context] setting."
+                f"Trying to create too many scroll contexts. Must be less than or equal to: [{self._scrolls_max()}]. "
+                "This limit can be set by changing the [search.max_open_scroll_context] setting."
             )
         views, failures = acquire_views(indices, call.targets, request.routing, request.preference)
         context = self._add(call.identity, views, keep_alive)
@@ -116,7 +124,7 @@ class Contexts:
             raise _missing(request.scroll_id)
         async with context.lock:
             if request.scroll is not None:
-                context.keep_alive_s = read_keep_alive(request.scroll, "scroll")
+                context.keep_alive_s = self._read_keep_alive(request.scroll, "scroll")
             body = replace(
                 context.body,
                 plans={},
@@ -152,7 +160,7 @@ class Contexts:
         return self._freed(mine)
 
     async def open_pit(self, indices: Indices, call: Call, request: OpenPitRequest) -> OpenPitResult:
-        keep_alive = read_keep_alive(request.keep_alive, "keep_alive")
+        keep_alive = self._read_keep_alive(request.keep_alive, "keep_alive")
         if len(self._open) >= CONTEXTS_MAX:
             raise TooManyScrollContextsError(
                 f"Trying to create too many search contexts, the limit is [{CONTEXTS_MAX}]."
@@ -177,10 +185,13 @@ class Contexts:
         if context is None or context.body is not None:
             raise _missing(text)
         if body.pit_keep_alive is not None:
-            context.keep_alive_s = read_keep_alive(body.pit_keep_alive, "keep_alive")
+            context.keep_alive_s = self._read_keep_alive(body.pit_keep_alive, "keep_alive")
         visible = {target.index: target for target in call.targets.local}
         with self._using(context):
             yield [replace(view, target=visible[view.index]) for view in context.views if view.index in visible]
+
+    def _read_keep_alive(self, text: str, name: str) -> float:
+        return read_keep_alive(text, name, self._keep_alive_max_s())
 
     def _add(self, identity: Identity, views: list[ShardView], keep_alive_s: float) -> Context:
         context = Context(
@@ -244,14 +255,14 @@ def _continuable(body: SearchBody) -> SearchBody:
     return replace(body, sort=order, hidden_keys=2, plans={})
 
 
-def read_keep_alive(text: str, name: str) -> float:
+def read_keep_alive(text: str, name: str, most_s: float = KEEP_ALIVE_MAX_S) -> float:
     seconds = parse_time_s(text, name)
     if seconds <= 0:
         raise IllegalArgumentError(f"keepAlive must be positive, got [{text}]")
-    if seconds > KEEP_ALIVE_MAX_S:
+    if seconds > most_s:
         raise IllegalArgumentError(
             f"Keep alive for request ({format_time(seconds)}) is too large. It must be less than "
-            f"({format_time(KEEP_ALIVE_MAX_S)}). This limit can be set by changing the [search.max_keep_alive] cluster "
+            f"({format_time(most_s)}). This limit can be set by changing the [search.max_keep_alive] cluster "
             "level setting."
         )
     return seconds

@@ -15,9 +15,12 @@ from functools import cmp_to_key
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from hanse.errors import (
     ActionRequestValidationError,
     HanseError,
+    IndexNotFoundError,
     JsonParseError,
     ParsingError,
     QueryShardError,
@@ -28,6 +31,7 @@ from hanse.index.mapping import Mapping
 from hanse.index.service import Indices
 from hanse.search.aggregation import merge_partials
 from hanse.search.body import SearchBody, parse_request
+from hanse.search.expand import expand_groups
 from hanse.search.failures import all_shards_failed, partial_failure, shard_failure
 from hanse.search.fetch_phase import Place, fetch
 from hanse.search.lookups import resolve_lookups
@@ -65,8 +69,10 @@ async def search_local(
     """The answer of the local shards of `call.targets`. With `final_reduce` off, hits reach from 0 to from + size."""
     started = perf_counter()
     body = parse_request(request)
-    if body.query is not None and b'"terms"' in request.body:
+    if body.query is not None and (b'"terms"' in request.body or b'"more_like_this"' in request.body):
         body = await resolve_lookups(call, body)
+    if body.indices_boost:
+        _check_boosted(indices, body, request)
     if contexts is not None and body.pit_id is not None:
         with contexts.pit_views(call, body) as views:
             result = await search_views(views, [], body, request)
@@ -78,6 +84,16 @@ async def search_local(
             result = await search_views(views, failures, body, request)
     result.took_ms = int((perf_counter() - started) * 1000)
     return result
+
+
+def _check_boosted(indices: Indices, body: SearchBody, request: SearchRequest) -> None:
+    """A boost for a name that does not exist is a mistake, unless missing names are to be ignored."""
+    if request.options.ignore_unavailable or request.cluster_alias:
+        return
+    names = [name for service in indices for name in (service.name, *service.metadata.aliases)]
+    for pattern, _ in body.indices_boost:
+        if "*" not in pattern and ":" not in pattern and pattern not in names:
+            raise IndexNotFoundError.of(pattern)
 
 
 async def search_views(
@@ -108,7 +124,22 @@ async def search_views(
         raise all_shards_failed(failures)
     if failures and request.allow_partial_search_results is False:
         raise partial_failure(failures)
-    return await _reduced(answered, failures, body, request)
+    result = await _reduced(answered, failures, body, request)
+    if body.collapse is not None and body.collapse.get("inner_hits") and result.hits:
+        await expand_groups(
+            result.hits,
+            body,
+            lambda group, asked: _again(views, group, asked, request, now_ms),
+            totals_as_int=request.total_hits_as_int,
+        )
+    return result
+
+
+async def _again(
+    views: Sequence[ShardView], body: SearchBody, asked: SearchRequest, request: SearchRequest, now_ms: int
+) -> SearchResult:
+    inner = msgspec.structs.replace(asked, cluster_alias=request.cluster_alias, now_ms=now_ms)
+    return await search_views(views, [], body, inner)
 
 
 def _check_without_index(body: SearchBody, request: SearchRequest, now_ms: int) -> None:
@@ -146,8 +177,11 @@ def _shown_index(view: ShardView, cluster_alias: str) -> str:
 
 
 def _query(view: ShardView, plan: Plan, body: SearchBody, limit: int) -> Answered | ShardFailure:
+    started = perf_counter()
     try:
-        return Answered(view, plan, run_query(view.reader, body, plan, limit, view.ordinal))
+        answered = Answered(view, plan, run_query(view.reader, body, plan, limit, view.ordinal))
+        view.reader.shard.counters.query(perf_counter() - started)
+        return answered
     except _WHOLE_REQUEST:
         raise
     except HanseError as error:
@@ -220,7 +254,7 @@ async def _reduced(
 
 
 def reduce_phases(shards: int, batch: int) -> int:
-    """How often Elasticsearch would have reduced: once for each full batch (which then counts as one), once at the end."""
+    """How often Elasticsearch would have reduced: once a full batch (which then counts as one), once at the end."""
     if shards <= batch:
         return 1
     return -(-(shards - batch) // (batch - 1)) + 1
@@ -287,6 +321,7 @@ def _fetch_shard(
 ) -> list[Hit]:
     view = shard.view
     place = Place(view.index, view.number, request.cluster_alias)
+    view.reader.shard.counters.fetch(0.0)
     return fetch(view.reader, body, shard.plan, place, found, collapsed if body.collapse is not None else ())
 
 

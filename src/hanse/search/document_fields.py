@@ -5,6 +5,7 @@ Tests: tests/search/test_document_fields.py.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -37,13 +38,21 @@ def _flat(value: Any) -> Iterator[Any]:
         yield value
 
 
-def requested_fields(wanted: Sequence[FieldRequest], mapping: Mapping, source: dict[str, Any]) -> dict[str, list[Any]]:
+def requested_fields(
+    wanted: Sequence[FieldRequest], mapping: Mapping, source: dict[str, Any], index: str
+) -> dict[str, list[Any]]:
     """`fields`: every value in document order, as the field's type writes it."""
+    if wanted and not mapping.source_enabled:
+        raise IllegalArgumentError(
+            "Unable to retrieve the requested [fields] since _source is disabled in the mappings"
+        )
     found: dict[str, list[Any]] = {}
     for request in wanted:
         if request.pattern in ("_id", "_index", "_seq_no", "_version", "_routing", "_source"):
             continue
         for path, field in _matching(mapping, request.pattern):
+            if "*" not in request.pattern:
+                _check_format(path, field, request.format)
             values = _written(field, request.format, values_at(source, field.source_path), mapping)
             if values:
                 found[path] = values
@@ -65,7 +74,7 @@ def docvalue_fields(wanted: Sequence[FieldRequest], mapping: Mapping, source: di
                     f"field instead. Alternatively, set fielddata=true on [{path}] in order to load field data by "
                     "uninverting the inverted index. Note that this can use significant memory."
                 )
-            columns = sorted(_column_values(field, values_at(source, field.source_path)))
+            columns = sorted(column_values(field, values_at(source, field.source_path)))
             if field.kind in ("keyword", "ip"):
                 columns = sorted(set(columns))
             values = [_rendered(field, value, request.format) for value in columns]
@@ -93,8 +102,12 @@ def _matching(mapping: Mapping, pattern: str) -> Iterable[tuple[str, FieldType]]
     return [(path, field) for path, field in mapping.fields() if matches_any(path, (pattern,))]
 
 
-def _column_values(field: FieldType, values: Iterable[Any]) -> Iterator[Any]:
+def column_values(field: FieldType, values: Iterable[Any]) -> list[Any]:
     """Values as the column holds them; what was ignored while indexing is left out."""
+    return list(_column_values(field, values))
+
+
+def _column_values(field: FieldType, values: Iterable[Any]) -> Iterator[Any]:
     for value in values:
         if value is None:
             value = field.null_value
@@ -114,7 +127,12 @@ def _written(field: FieldType, text_format: str | None, values: Iterable[Any], m
         return [value if isinstance(value, str) else _json_text(value) for value in values if value is not None]
     if field.kind in ("stored", "geo_point", "flattened"):
         return [value for value in values if value is not None]
-    return [_rendered(field, column, text_format) for column in _column_values(field, values)]
+    return [_rendered(field, column, text_format) for column in column_values(field, values)]
+
+
+def _check_format(path: str, field: FieldType, text_format: str | None) -> None:
+    if text_format is not None and field.kind not in ("date", "long", "double"):
+        raise IllegalArgumentError(f"Field [{path}] of type [{field.type}] doesn't support formats.")
 
 
 def _json_text(value: Any) -> str:
@@ -124,7 +142,21 @@ def _json_text(value: Any) -> str:
 def _rendered(field: FieldType, column: Any, text_format: str | None) -> Any:
     if field.kind == "date" and text_format is not None:
         return dates.format_millis(column, text_format, field)
+    if field.kind in ("long", "double") and text_format is not None:
+        return decimal_text(column, text_format)
     return field.render(column)
+
+
+def decimal_text(number: float, pattern: str) -> str:
+    """A number in a decimal pattern such as `#,##0.00`: digits wanted and allowed after the point, and grouping."""
+    positive = pattern.split(";")[0]
+    whole, _, fraction = positive.strip("'").partition(".")
+    least, most = fraction.count("0"), len(re.sub(r"[^0#]", "", fraction))
+    head, tail = re.match(r"[^#0,.]*", positive), re.search(r"[^#0,.]*$", positive)
+    text = f"{number:,.{most}f}" if "," in whole else f"{number:.{most}f}"
+    digits, _, decimals = text.partition(".")
+    decimals = decimals.rstrip("0").ljust(least, "0")
+    return (head[0] if head else "") + (f"{digits}.{decimals}" if decimals else digits) + (tail[0] if tail else "")
 
 
 def _unmapped(source: Any, mapping: Mapping, pattern: str, path: str = "") -> Iterator[tuple[str, list[Any]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import tantivy
@@ -63,22 +63,39 @@ def column_range(
     )
 
 
-_HAVE_SEVERAL: OrderedDict[tuple[int, str], tuple[tantivy.Searcher, bool]] = OrderedDict()
+_FACTS: dict[tuple[int, str], tuple[tantivy.Searcher, bool]] = {}
 _REMEMBERED_MAX = 64
 
 
 def has_several(searcher: tantivy.Searcher, column: str) -> bool:
     """Whether some document has more than one value in the column; remembered for each searcher."""
-    key = (id(searcher), column)
-    known = _HAVE_SEVERAL.get(key)
+
+    def several() -> bool:
+        counted = searcher.aggregate(tantivy.Query.all_query(), {"n": {"value_count": {"field": column}}})
+        return int(counted["n"]["value"] or 0) > count(searcher, tantivy.Query.exists_query(column))
+
+    return _remembered(searcher, "several in " + column, several)
+
+
+def _remembered(searcher: tantivy.Searcher, fact: str, find_out: Callable[[], bool]) -> bool:
+    key = (id(searcher), fact)
+    known = _FACTS.get(key)
     if known is not None and known[0] is searcher:
         return known[1]
-    counted = searcher.aggregate(tantivy.Query.all_query(), {"n": {"value_count": {"field": column}}})
-    several = int(counted["n"]["value"] or 0) > count(searcher, tantivy.Query.exists_query(column))
-    _HAVE_SEVERAL[key] = (searcher, several)
-    while len(_HAVE_SEVERAL) > _REMEMBERED_MAX:
-        _HAVE_SEVERAL.popitem(last=False)
-    return several
+    answer = find_out()
+    _FACTS[key] = (searcher, answer)
+    while len(_FACTS) > _REMEMBERED_MAX:
+        try:
+            del _FACTS[next(iter(_FACTS))]
+        except (KeyError, RuntimeError, StopIteration):
+            # Another thread has just done it: searches run in several.
+            break
+    return answer
+
+
+def has_terms(searcher: tantivy.Searcher, column: str) -> bool:
+    """Whether any document has a term in the column; remembered for each searcher."""
+    return _remembered(searcher, "terms of " + column, lambda: bool(searcher.terms_with_prefix(column, "", limit=1)))
 
 
 def distinct(

@@ -13,7 +13,9 @@ from typing import Any
 import orjson
 import tantivy
 
+from hanse.index.mapping import DocumentMapper
 from hanse.index.shard import ShardReader, StoredDocument
+from hanse.search import engine
 from hanse.search.aggregation import TopHits
 from hanse.search.body import SearchBody, parse_request
 from hanse.search.document_fields import docvalue_fields, requested_fields, stored_fields
@@ -56,7 +58,7 @@ def fetch(
     if not found:
         return []
     documents = reader.fetch([hit.seq_no for hit in found])
-    if _is_plain(body, plan):
+    if _is_plain(body, plan) and not engine.has_terms(reader.searcher, "_ignored"):
         return _plain_hits(body, place, found, documents)
     return _Renderer(reader, body, plan, place, found, collapsed).render(documents)
 
@@ -115,6 +117,7 @@ class _Renderer:
         self._names = {name: search.matching(query, found) for name, query in plan.named.items()}
         self._highlighter = None if body.highlight is None else Highlighter(body.highlight, plan)
         self._source = _effective_source(body, plan)
+        self._mapper = DocumentMapper(reader.mapping) if engine.has_terms(reader.searcher, "_ignored") else None
         self._needs_parsed = bool(
             body.fields
             or body.docvalue_fields
@@ -148,6 +151,7 @@ class _Renderer:
         members.append(b'"_score":' + (b"null" if hit.score is None else score_text(hit.score).encode()))
         if document.routing is not None and body.stored_fields != _NO_FIELDS:
             members.append(_member("_routing", document.routing))
+        members += self._ignored_member(document)
         source = orjson.loads(document.source) if self._needs_parsed and document.source else {}
         if self._plan.allows is not None and source:
             source = restrict_source(source, self._plan.allows)
@@ -161,6 +165,15 @@ class _Renderer:
         if body.explain:
             members.append(_member("_explanation", self._explanation(hit)))
         return members
+
+    def _ignored_member(self, document: StoredDocument) -> list[bytes]:
+        """Fields whose values were left out of the index, which only mapping the document again can tell."""
+        if self._mapper is None or self._body.stored_fields == _NO_FIELDS:
+            return []
+        ignored = self._mapper.map(document.source, document.id).ignored
+        if self._plan.allows is not None:
+            ignored = tuple(path for path in ignored if self._plan.allows(path))
+        return [_member("_ignored", sorted(ignored))] if ignored else []
 
     def _source_member(self, document: StoredDocument, source: dict[str, Any]) -> list[bytes]:
         if not self._source.enabled or not self._plan.mapping.source_enabled:
@@ -179,7 +192,7 @@ class _Renderer:
         if body.stored_fields:
             fields |= stored_fields(body.stored_fields, mapping, source)
         if body.fields:
-            fields |= requested_fields(body.fields, mapping, source)
+            fields |= requested_fields(body.fields, mapping, source, self._place.index)
         if body.collapse is not None and rank < len(self._collapsed):
             fields[body.collapse["field"]] = [self._collapsed[rank]]
         members = [_member("fields", fields)] if fields else []
@@ -199,7 +212,10 @@ class _Renderer:
         return [_member("matched_queries", scores if self._body.named_query_scores else list(scores))]
 
     def _explanation(self, hit: Found) -> Any:
-        return explanation(self._plan.hits.query, self._searcher, hit.address)
+        own = explanation(self._plan.hits.query, self._searcher, hit.address)
+        if not self._body.rescore or hit.score is None:
+            return own
+        return {"value": hit.score, "description": "sum of first and second pass", "details": [own]}
 
 
 def explanation(query: tantivy.Query, searcher: tantivy.Searcher, address: tantivy.DocAddress) -> dict[str, Any]:

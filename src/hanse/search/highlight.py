@@ -225,6 +225,8 @@ def _spans(text: str, field: FieldType, matched: list[Matched]) -> Spans:
     if not matched:
         return []
     if field.analyzer is None:
+        if field.ignore_above is not None and len(text) > field.ignore_above:
+            return []
         normalized = field.normalizer.normalize(text) if field.normalizer is not None else text
         whole = any(item.kind not in ("phrase", "phrase_prefix") and _matcher(item)(normalized) for item in matched)
         return [(0, len(text))] if whole else []

@@ -92,6 +92,8 @@ def search_request(
     members: dict[str, Any] = {"indices": indices, "options": options, "body": body}
     if parameters:
         _fold(parameters, members)
+    if members.get("total_hits_as_int") and b'"track_total_hits"' in body:
+        _check_exact_totals(load_object(body))
     if b'"pit"' in body:
         _take_pit_indices(members, body)
     return SearchRequest(**members)

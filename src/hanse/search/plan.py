@@ -26,6 +26,7 @@ from hanse.search.sort_keys import BoundKey, bind
 from hanse.transport.actions import FieldRule, Target
 
 PLANS_MAX = 64
+SLICES_MAX = 1024
 _ALWAYS_VISIBLE = ("_id", "_index", "_routing", "_seq_no", "_source", "_version", "_ignored", "_field_names", "_type")
 
 
@@ -68,13 +69,17 @@ class Shape:
     settings: Any
     target: Target
     cluster_alias: str = ""
+    shard: int = 0
+    shards: int = 1
+    aliases: tuple[str, ...] = ()
 
     def is_same(self, other: Shape) -> bool:
         return (
             self.mapping is other.mapping
             and self.schema is other.schema
             and self.settings is other.settings
-            and self.cluster_alias == other.cluster_alias
+            and (self.cluster_alias, self.shard, self.shards) == (other.cluster_alias, other.shard, other.shards)
+            and self.aliases == other.aliases
             and (self.target is other.target or self.target == other.target)
         )
 
@@ -102,7 +107,7 @@ def build_plan(body: SearchBody, shape: Shape, searcher: tantivy.Searcher | None
     named, matched = dict(context.named), list(context.matched)
     filters = restrictions(shape, searcher, now_ms, context)
     if body.slice is not None:
-        filters.append(_slice_filter(shape.schema, *body.slice))
+        filters += _slice_filters(shape, *body.slice)
     aggregated = _narrowed(main, filters)
     hits = aggregated
     if body.post_filter is not None:
@@ -172,6 +177,22 @@ def _narrowed(part: Part, filters: list[tantivy.Query]) -> Part:
     return Part(query, part.score, part.is_uniform)
 
 
+def _slice_filters(shape: Shape, part: int, parts: int) -> list[tantivy.Query]:
+    """Slices are whole shards where they suffice; further ones divide the documents of a shard."""
+    most = int(shape.settings.get("index.max_slices_per_scroll") or SLICES_MAX)
+    if parts > most:
+        raise IllegalArgumentError(
+            f"The number of slices [{parts}] is too large. It must be less than [{most}]. This limit can be set by "
+            "changing the [index.max_slices_per_scroll] index level setting."
+        )
+    if parts <= shape.shards:
+        return [] if shape.shard % parts == part else [tantivy.Query.empty_query()]
+    if shape.shard != part % shape.shards:
+        return [tantivy.Query.empty_query()]
+    inside = parts // shape.shards + (1 if shape.shard < parts % shape.shards else 0)
+    return [] if inside == 1 else [_slice_filter(shape.schema, part // shape.shards, inside)]
+
+
 def _slice_filter(schema: tantivy.Schema, part: int, parts: int) -> tantivy.Query:
     """Divides documents by the last character of their id: exact and lasting, though not quite even."""
     last = "".join(escape(chr(code)) for code in range(128) if code % parts == part)
@@ -184,7 +205,7 @@ def _slice_filter(schema: tantivy.Schema, part: int, parts: int) -> tantivy.Quer
 def _index_boost(body: SearchBody, shape: Shape) -> float:
     name = f"{shape.cluster_alias}:{shape.index}" if shape.cluster_alias else shape.index
     for pattern, boost in body.indices_boost:
-        if pattern == shape.target.name or wildcard(pattern).fullmatch(name):
+        if pattern in shape.aliases or wildcard(pattern).fullmatch(name):
             return boost
     return 1.0
 

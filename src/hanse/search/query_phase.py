@@ -10,18 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 import tantivy
 
-from hanse.errors import IllegalArgumentError
 from hanse.index.shard import ShardReader
 from hanse.search import engine
 from hanse.search.aggregation import AggregationPlan, CollectContext, TopHits, collect
 from hanse.search.body import SearchBody
+from hanse.search.document_fields import column_values, values_at
 from hanse.search.plan import Plan
 from hanse.search.query.context import MUST, Part, unscored
-from hanse.search.rescore import rescore
+from hanse.search.rescore import rescore, window_of
 from hanse.search.sort import SortKey
-from hanse.search.sort_keys import POSITION_SLOT, bind
+from hanse.search.sort_keys import POSITION_SLOT, BoundKey, bind
 from hanse.search.top_hits import Found, ShardSearch
 
 SHARD_BASE_BITS = 40
@@ -55,7 +56,7 @@ def run_query(reader: ShardReader, body: SearchBody, plan: Plan, limit: int, ord
 def _top(
     reader: ShardReader, body: SearchBody, plan: Plan, part: Part, limit: int, ordinal: int, result: ShardHits
 ) -> None:
-    search = ShardSearch(reader.searcher, reader.schema, part)
+    search = ShardSearch(reader.searcher, reader.schema, part, lambda key, at: _source_values(reader, key, at))
     counted = body.counted_up_to != 0
     if limit == 0:
         result.total = search.count() if counted else None
@@ -69,10 +70,10 @@ def _top(
             complete = plan.after is None and len(result.hits) < limit
             result.total = len(result.hits) if complete else search.count()
     else:
-        top = search.by_score(limit, counted)
+        top = search.by_score(max(limit, window_of(body.rescore)), counted)
         result.hits, result.total = top.hits, top.count
         if body.rescore:
-            result.hits = rescore(search, body.rescore, plan, result.hits)
+            result.hits = rescore(search, body.rescore, plan, result.hits)[:limit]
         result.max_score = result.hits[0].score if result.hits else None
         return
     by_score = next((number for number, key in enumerate(plan.keys) if key.kind == "score"), None)
@@ -85,6 +86,14 @@ def _top(
         result.max_score = _best_score(search) if result.hits else None
     elif not plan.keys and result.hits:
         result.max_score = result.hits[0].score
+
+
+def _source_values(reader: ShardReader, key: BoundKey, positions: list[int]) -> list[list[Any]]:
+    """Every value of a field, of which a column gives only the lowest."""
+    assert key.field is not None
+    documents = reader.fetch(positions)
+    sources = [orjson.loads(document.source) for document in documents]
+    return [sorted(column_values(key.field, values_at(source, key.field.source_path))) for source in sources]
 
 
 def _best_score(search: ShardSearch) -> float | None:
@@ -155,8 +164,6 @@ def _collapse(
     """The best hit of each value of a field: reads on from the top until enough different values were met."""
     assert body.collapse is not None
     key = bind(plan.context, SortKey(body.collapse["field"], unmapped_type="keyword"))
-    if body.collapse.get("inner_hits") is not None:
-        raise IllegalArgumentError("[inner_hits] of [collapse] is not supported")
     count, wanted = max(1, search.count()), limit * 3
     while True:
         found = _by_keys(plan, search, wanted, ordinal) if plan.keys else search.by_score(wanted, counted=False).hits

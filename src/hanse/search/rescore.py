@@ -16,6 +16,11 @@ _MODES = ("total", "multiply", "avg", "max", "min")
 _DEFAULT_WINDOW = 10
 
 
+def window_of(steps: list[dict[str, Any]]) -> int:
+    """How many hits of each shard the steps look at."""
+    return max((as_int(step.get("window_size", _DEFAULT_WINDOW), "window_size") for step in steps), default=0)
+
+
 def rescore(search: ShardSearch, steps: list[dict[str, Any]], plan: Plan, hits: list[Found]) -> list[Found]:
     """Hits beyond a step's window stay where they are."""
     for step in steps:

@@ -48,6 +48,7 @@ class BoundKey:
     show: Callable[[Any], Any] | None = None
     read: Callable[[Any], Any] | None = None
     mode: str | None = None
+    field: FieldType | None = None
     is_place: bool = False
     """Numbers documents through all shards of a search instead of within one."""
 
@@ -133,7 +134,7 @@ def _mapped(context: QueryContext, key: SortKey, field: FieldType, missing_first
         raise IllegalArgumentError(
             f"we only support AVG, MEDIAN and SUM on number based fields; [{key.mode}] on field [{field.path}]"
         )
-    bound = BoundKey(kind, key.descending, column_of(field), missing_first, mode=key.mode)
+    bound = BoundKey(kind, key.descending, column_of(field), missing_first, mode=key.mode, field=field)
     _set_forms(context, bound, key, field)
     if key.missing not in ("_last", "_first"):
         bound.replacement = _replacement(context, bound, key)

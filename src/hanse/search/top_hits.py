@@ -8,6 +8,8 @@ by the next key. Equal hits keep the order in which documents were written. Test
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
@@ -22,9 +24,14 @@ from hanse.search.query.context import MUST, MUST_NOT, SHOULD, Part, unscored
 from hanse.search.sort_keys import POSITION_SLOT, BoundKey, equals, outside, present, single
 
 _POSITION = BoundKey("position", False, POSITION_SLOT)
-COMPLETE_TIES_MAX = 1000
+COMPLETE_TIES_MAX = 128
 """Up to this many matches, hits of equal score are put into the order of writing across segments."""
 
+COMPUTED_MAX = 10_000
+"""Sums and averages of several values are computed from documents, of so many at most."""
+
+LoadValues = Callable[[BoundKey, list[int]], list[list[Any]]]
+"""All values of a key's field in the documents with these seq_nos."""
 Row = tuple[tuple[Any, ...], tantivy.DocAddress]
 
 
@@ -48,7 +55,10 @@ class Top:
 class ShardSearch:
     """Ordered reading of one shard's matches of one query."""
 
-    def __init__(self, searcher: tantivy.Searcher, schema: tantivy.Schema, part: Part) -> None:
+    def __init__(
+        self, searcher: tantivy.Searcher, schema: tantivy.Schema, part: Part, load: LoadValues | None = None
+    ) -> None:
+        self._load = load
         self._searcher = searcher
         self._schema = schema
         self._part = part
@@ -160,6 +170,8 @@ class ShardSearch:
             return self._ordered_by_score(query, key, rest, limit)
         if key.slot is None:
             return [((key.replacement, *values), address) for values, address in self._ordered(query, rest, limit)]
+        if self._is_computed(key):
+            return self._ordered_in_memory(query, [key, *rest], limit)
         if key.replacement is not None:
             return self._with_replacement(query, key, rest, limit)
         if key.missing_first:
@@ -196,11 +208,29 @@ class ShardSearch:
     def _has_several(self, key: BoundKey) -> bool:
         if key.slot is None or key.kind == "position":
             return False
-        if not engine.has_several(self._searcher, key.slot):
-            return False
-        if key.mode in ("sum", "avg", "median"):
-            raise IllegalArgumentError(f"sort mode [{key.mode}] is not supported for fields with several values")
-        return True
+        return engine.has_several(self._searcher, key.slot)
+
+    def _is_computed(self, key: BoundKey) -> bool:
+        return key.mode in ("sum", "avg", "median") and self._has_several(key)
+
+    def _ordered_in_memory(self, query: tantivy.Query, keys: list[BoundKey], limit: int) -> list[Row]:
+        """For keys that no column holds: every match is looked at."""
+        rows, total = engine.ordered(self._searcher, query, COMPUTED_MAX, POSITION_SLOT, counted=True)
+        if total > COMPUTED_MAX:
+            raise IllegalArgumentError(
+                f"sort mode [{keys[0].mode}] on a field with several values is limited to [{COMPUTED_MAX}] matching "
+                f"documents, but [{total}] match"
+            )
+        addresses = [address for _, address in rows]
+        columns = [self._column(query, key, addresses) for key in keys]
+        full: list[Row] = [(tuple(column[i] for column in columns), address) for i, address in enumerate(addresses)]
+        order = cmp_to_key(comparator(keys))
+        full.sort(key=lambda row: order(_comparable(row[0], keys)))
+        return full[:limit]
+
+    def _computed(self, key: BoundKey, addresses: list[tantivy.DocAddress]) -> list[Any]:
+        assert self._load is not None
+        return [_combined(key, values) for values in self._load(key, self._positions(addresses))]
 
     def _equals(self, key: BoundKey, value: Any) -> tantivy.Query:
         """Documents that sort at this value: with several values, none must come before it."""
@@ -269,7 +299,9 @@ class ShardSearch:
             return self._scores(addresses, None, query)
         if key.slot is None:
             return [key.replacement] * len(addresses)
-        if key.by_highest and self._has_several(key):
+        if self._is_computed(key):
+            values = self._computed(key, addresses)
+        elif key.by_highest and self._has_several(key):
             values = self._highest(key, addresses)
         elif key.kind in ("string", "ip"):
             values = self._texts(key.slot, addresses)
@@ -376,6 +408,8 @@ class ShardSearch:
         """What comes strictly after `value` by this key; None when nothing can."""
         if key.slot is None:
             return self._later_constant(key, value)
+        if self._is_computed(key):
+            raise IllegalArgumentError(f"[search_after] cannot be used with sort mode [{key.mode}] on several values")
         parts = []
         if value is None:
             if key.missing_first:
@@ -429,6 +463,22 @@ def comparator(keys: Sequence[BoundKey]) -> Callable[[Sequence[Any], Sequence[An
         return 0
 
     return compare
+
+
+def _combined(key: BoundKey, values: list[Any]) -> Any:
+    """Several values as one, in the column's own type."""
+    if not values:
+        return None
+    if key.mode == "median":
+        result = statistics.median(values)
+    else:
+        result = sum(values)
+        if key.kind != "double":
+            # Whole numbers add up in 64 bits, as they do in Elasticsearch.
+            result = (result + 2**63) % 2**64 - 2**63
+        if key.mode == "avg":
+            result = result / len(values)
+    return result if key.kind == "double" else math.floor(result + 0.5)
 
 
 def _comparable(values: Sequence[Any], keys: Sequence[BoundKey]) -> list[Any]:

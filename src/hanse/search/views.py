@@ -27,10 +27,22 @@ class ShardView:
     index_uuid: str
     number: int
     ordinal: int
+    shards: int = 1
+    aliases: tuple[str, ...] = ()
 
     def shape(self, cluster_alias: str) -> Shape:
         reader = self.reader
-        return Shape(self.index, reader.mapping, reader.schema, self.settings, self.target, cluster_alias)
+        return Shape(
+            self.index,
+            reader.mapping,
+            reader.schema,
+            self.settings,
+            self.target,
+            cluster_alias,
+            self.number,
+            self.shards,
+            self.aliases,
+        )
 
 
 @contextmanager
@@ -63,11 +75,23 @@ def acquire_views(
             except HanseError as error:
                 failures.append(shard_failure(target.index, shard.number, error, service.uuid))
                 continue
-            metadata = service.metadata
-            views.append(
-                ShardView(reader, target, metadata.settings, metadata.name, metadata.uuid, shard.number, len(views))
-            )
+            views.append(_view(service, target, reader, shard.number, len(views)))
     return views, failures
+
+
+def _view(service: IndexService, target: Target, reader: ShardReader, number: int, ordinal: int) -> ShardView:
+    metadata = service.metadata
+    return ShardView(
+        reader,
+        target,
+        metadata.settings,
+        metadata.name,
+        metadata.uuid,
+        number,
+        ordinal,
+        len(service.shards),
+        tuple(metadata.aliases) if metadata.aliases else (),
+    )
 
 
 def release(views: Iterable[ShardView]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -96,13 +97,42 @@ bucket = st.sampled_from(
 )
 composite = st.sampled_from(
     [
-        {"composite": {"size": 500, "sources": [{"t": {"terms": {"field": "tag"}}}, {"c": {"terms": {"field": "count", "order": "desc"}}}]}},
-        {"composite": {"size": 500, "sources": [{"t": {"terms": {"field": "tag", "missing_bucket": True}}}, {"p": {"histogram": {"field": "price", "interval": 5}}}]}},
-        {"composite": {"size": 500, "sources": [{"m": {"date_histogram": {"field": "at", "calendar_interval": "month"}}}, {"t": {"terms": {"field": "tag", "order": "desc"}}}]}},
-        {"composite": {"size": 500, "sources": [{"f": {"terms": {"field": "flag", "missing_bucket": True}}}, {"m": {"date_histogram": {"field": "at", "calendar_interval": "month", "missing_bucket": True}}}]}},
+        {
+            "composite": {
+                "size": 500,
+                "sources": [{"t": {"terms": {"field": "tag"}}}, {"c": {"terms": {"field": "count", "order": "desc"}}}],
+            }
+        },
+        {
+            "composite": {
+                "size": 500,
+                "sources": [
+                    {"t": {"terms": {"field": "tag", "missing_bucket": True}}},
+                    {"p": {"histogram": {"field": "price", "interval": 5}}},
+                ],
+            }
+        },
+        {
+            "composite": {
+                "size": 500,
+                "sources": [
+                    {"m": {"date_histogram": {"field": "at", "calendar_interval": "month"}}},
+                    {"t": {"terms": {"field": "tag", "order": "desc"}}},
+                ],
+            }
+        },
+        {
+            "composite": {
+                "size": 500,
+                "sources": [
+                    {"f": {"terms": {"field": "flag", "missing_bucket": True}}},
+                    {"m": {"date_histogram": {"field": "at", "calendar_interval": "month", "missing_bucket": True}}},
+                ],
+            }
+        },
         {"multi_terms": {"size": 500, "terms": [{"field": "tag"}, {"field": "flag"}]}},
     ]
-)  # fmt: skip
+)
 
 
 @st.composite
@@ -413,7 +443,7 @@ relaxed = settings(max_examples=60, deadline=None, suppress_health_check=[Health
 @given(aggs=tree(), docs=documents, cuts=st.lists(st.integers(0, 30), max_size=3))
 def test_shards_answer_like_one_shard_and_like_the_model(kit: Any, aggs: Any, docs: Any, cuts: Any) -> None:
     edges = [0, *sorted(min(cut, len(docs)) for cut in cuts), len(docs)]
-    parts = [docs[low:high] for low, high in zip(edges, edges[1:], strict=False)]
+    parts = [docs[low:high] for low, high in pairwise(edges)]
     model = expected(aggs, docs)
     same(kit.run(aggs, docs), model)
     same(kit.run(aggs, *parts), model)
@@ -446,7 +476,8 @@ def test_bucket_by_bucket_answers_like_one_call(kit: Any, aggs: Any, docs: Any) 
     original = run_module.Run.aggregate
 
     def limited(self: Any, query: Any, native: Any) -> Any:
-        if any("aggs" in request for request in native.values()):
+        # A weighted average is a nested request in itself; everything else can do without.
+        if any("aggs" in request and set(request["aggs"]) != {"w"} for request in native.values()):
             raise run_module.BucketLimitError("nested")
         return original(self, query, native)
 

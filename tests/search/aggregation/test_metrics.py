@@ -132,26 +132,71 @@ def test_percentile_ranks_and_median_deviation(kit: Any) -> None:
 @pytest.mark.parametrize(
     ("kind", "body", "error", "message"),
     [
-        ("avg", {"field": "tag"}, IllegalArgumentError, r"Field \[tag\] of type \[keyword\] is not supported for aggregation \[avg\]"),
+        (
+            "avg",
+            {"field": "tag"},
+            IllegalArgumentError,
+            r"Field \[tag\] of type \[keyword\] is not supported for aggregation \[avg\]",
+        ),
         ("avg", {}, IllegalArgumentError, r"Required one of fields \[field, script\], but none were specified"),
         ("avg", {"field": "count", "script": {}}, IllegalArgumentError, "scripts are not supported"),
         ("avg", {"field": ["a"]}, XContentParseError, r"\[avg\] field doesn't support values of type: START_ARRAY"),
         ("avg", {"field": "count", "missing": "x"}, IllegalArgumentError, 'For input string: "x"'),
         ("max", {"field": "count", "size": 1}, XContentParseError, r"\[max\] unknown field \[size\]"),
-        ("extended_stats", {"field": "count", "sigma": -1}, IllegalArgumentError, r"\[sigma\] must be greater than or equal to 0. Found \[-1.0\] in \[m\]"),
-        ("extended_stats", {"field": "count", "sigma": "foo"}, XContentParseError, r"\[extended_stats\] failed to parse field \[sigma\]"),
-        ("cardinality", {"field": "count", "precision_threshold": -1}, IllegalArgumentError, r"\[precisionThreshold\] must be greater than or equal to 0. Found \[-1\] in \[m\]"),
+        (
+            "extended_stats",
+            {"field": "count", "sigma": -1},
+            IllegalArgumentError,
+            r"\[sigma\] must be greater than or equal to 0. Found \[-1.0\] in \[m\]",
+        ),
+        (
+            "extended_stats",
+            {"field": "count", "sigma": "foo"},
+            XContentParseError,
+            r"\[extended_stats\] failed to parse field \[sigma\]",
+        ),
+        (
+            "cardinality",
+            {"field": "count", "precision_threshold": -1},
+            IllegalArgumentError,
+            r"\[precisionThreshold\] must be greater than or equal to 0. Found \[-1\] in \[m\]",
+        ),
         ("percentiles", {"field": "count", "percents": []}, IllegalArgumentError, r"\[percents\] must not be empty"),
         ("percentiles", {"field": "count", "percents": None}, XContentParseError, r"\[percents\]"),
         ("percentiles", {"field": "count", "percents": ["foo"]}, XContentParseError, r"\[percents\]"),
-        ("percentiles", {"field": "count", "percents": [101]}, IllegalArgumentError, r"percent must be in \[0,100\], got \[101.0\]"),
-        ("percentiles", {"field": "count", "tdigest": {"compression": -1}}, IllegalArgumentError, r"\[compression\] must be greater than or equal to 0. Found \[-1.0\]"),
-        ("percentiles", {"field": "count", "hdr": {"number_of_significant_value_digits": 10}}, IllegalArgumentError, r"\[numberOfSignificantValueDigits\] must be between 0 and 5"),
-        ("percentiles", {"field": "count", "hdr": {"number_of_significant_value_digits": None}}, ParsingError, "VALUE_NULL"),
+        (
+            "percentiles",
+            {"field": "count", "percents": [101]},
+            IllegalArgumentError,
+            r"percent must be in \[0,100\], got \[101.0\]",
+        ),
+        (
+            "percentiles",
+            {"field": "count", "tdigest": {"compression": -1}},
+            IllegalArgumentError,
+            r"\[compression\] must be greater than or equal to 0. Found \[-1.0\]",
+        ),
+        (
+            "percentiles",
+            {"field": "count", "hdr": {"number_of_significant_value_digits": 10}},
+            IllegalArgumentError,
+            r"\[numberOfSignificantValueDigits\] must be between 0 and 5",
+        ),
+        (
+            "percentiles",
+            {"field": "count", "hdr": {"number_of_significant_value_digits": None}},
+            ParsingError,
+            "VALUE_NULL",
+        ),
         ("percentile_ranks", {"field": "count"}, IllegalArgumentError, r"\[values\] must not be an empty array"),
-        ("median_absolute_deviation", {"field": "count", "compression": 0}, IllegalArgumentError, "must be greater than 0"),
+        (
+            "median_absolute_deviation",
+            {"field": "count", "compression": 0},
+            IllegalArgumentError,
+            "must be greater than 0",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_metrics_refuse(kit: Any, kind: str, body: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         one(kit, kind, **body)

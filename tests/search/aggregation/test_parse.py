@@ -16,20 +16,29 @@ AVG = {"avg": {"field": "price"}}
     [
         ({"a": {"avgg": {}}}, r"Unknown aggregation type \[avgg\] did you mean \[avg\]\?"),
         ({"a": {"quux": {}}}, r"Unknown aggregation type \[quux\]$"),
-        ({"a": {"terms": {"field": "tag"}, "avg": {"field": "b"}}}, r"Found two aggregation type definitions in \[a\]: \[terms\] and \[avg\]"),
+        (
+            {"a": {"terms": {"field": "tag"}, "avg": {"field": "b"}}},
+            r"Found two aggregation type definitions in \[a\]: \[terms\] and \[avg\]",
+        ),
         ({"a": {}}, r"Missing definition for aggregation \[a\]"),
         ({"a": {"aggs": {}}}, r"Missing definition for aggregation \[a\]"),
-        ({"a[0]": AVG}, r"Invalid aggregation name \[a\[0\]\]. Aggregation names can contain any character except '\[', '\]', and '>'"),
+        (
+            {"a[0]": AVG},
+            r"Invalid aggregation name \[a\[0\]\]. Aggregation names can contain any character except '\[', '\]', and '>'",
+        ),
         ({"a>b": AVG}, r"Invalid aggregation name \[a>b\]"),
         ({"a": [AVG]}, r"Aggregation definition for \[a starts with a \[START_ARRAY\], expected a \[START_OBJECT\]"),
-        ({"a": {"terms": {"field": "tag"}, "aggs": {}, "aggregations": {}}}, r"Found two sub aggregation definitions under \[a\]"),
+        (
+            {"a": {"terms": {"field": "tag"}, "aggs": {}, "aggregations": {}}},
+            r"Found two sub aggregation definitions under \[a\]",
+        ),
         ({"a": {**AVG, "aggs": {"b": AVG}}}, r"Aggregator \[a\] of type \[avg\] cannot accept sub-aggregations"),
         ({"a": {**AVG, "meta": 1}}, r"Expected \[START_OBJECT\] under \[meta\]"),
         ({"a": {"avg": "price"}}, r"Expected \[START_OBJECT\] under \[avg\], but got a \[VALUE_STRING\] in \[a\]"),
         ([], r"Expected \[START_OBJECT\] under \[aggs\]"),
         ({"a": {"terms": {"field": "tag", "order": {"_count": "up"}}}}, r"Unknown order direction \[up\]"),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_an_aggregation(aggs: Any, message: str) -> None:
     with pytest.raises(ParsingError, match=message) as caught:
         parse_aggregations(aggs if aggs != [] else [1])
@@ -119,18 +128,29 @@ def test_typed_keys(kit: Any) -> None:
         "a": {"terms": {"field": "tag"}, "aggs": {"h": {"top_hits": {}}}},
         "b": {"terms": field},
         "c": {"terms": {"field": "price"}},
-        "d": {"date_histogram": {"field": "at", "calendar_interval": "month"}, "aggs": {"s": {"sum": field}, "e": {"derivative": {"buckets_path": "s"}}}},
+        "d": {
+            "date_histogram": {"field": "at", "calendar_interval": "month"},
+            "aggs": {"s": {"sum": field}, "e": {"derivative": {"buckets_path": "s"}}},
+        },
         "f": {"max_bucket": {"buckets_path": "d>s"}},
         "g": {"percentiles": field},
         "i": {"percentile_ranks": {**field, "values": [1]}},
         "j": {"percentiles": {**field, "hdr": {}}},
         "k": {"avg_bucket": {"buckets_path": "d>s"}},
         "l": {"filter": {"match_all": {}}, "aggs": {"m": {"rare_terms": field}}},
-    }  # fmt: skip
+    }
     answer = kit.run(aggs, docs, typed_keys=True)
     assert set(answer) == {
-        "sterms#a", "lterms#b", "dterms#c", "date_histogram#d", "bucket_metric_value#f", "tdigest_percentiles#g",
-        "tdigest_percentile_ranks#i", "hdr_percentiles#j", "simple_value#k", "filter#l",
-    }  # fmt: skip
+        "sterms#a",
+        "lterms#b",
+        "dterms#c",
+        "date_histogram#d",
+        "bucket_metric_value#f",
+        "tdigest_percentiles#g",
+        "tdigest_percentile_ranks#i",
+        "hdr_percentiles#j",
+        "simple_value#k",
+        "filter#l",
+    }
     assert set(answer["sterms#a"]["buckets"][0]) == {"key", "doc_count", "top_hits#h"}
     assert set(answer["filter#l"]) == {"doc_count", "lrareterms#m"}

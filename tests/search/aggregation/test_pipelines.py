@@ -129,10 +129,15 @@ def test_siblings_without_buckets(kit: Any) -> None:
 
 def test_siblings_inside_buckets_and_through_single_ones(kit: Any) -> None:
     inner = {
-        "f": {"filter": {"match_all": {}}, "aggs": {"h": {"histogram": {"field": "count", "interval": 10}, "aggs": {"s": {"max": {"field": "price"}}}}}},
+        "f": {
+            "filter": {"match_all": {}},
+            "aggs": {
+                "h": {"histogram": {"field": "count", "interval": 10}, "aggs": {"s": {"max": {"field": "price"}}}}
+            },
+        },
         "best": {"max_bucket": {"buckets_path": "f>h>s"}},
         "mid": {"avg_bucket": {"buckets_path": "f>h._count"}},
-    }  # fmt: skip
+    }
     docs = [{**doc, "tag": "a"} for doc in DOCS]
     bucket = kit.run({"t": {"terms": {"field": "tag"}, "aggs": inner}}, docs)["t"]["buckets"][0]
     assert bucket["best"] == {"value": 8.0, "keys": ["40.0"]}

@@ -53,7 +53,7 @@ class Answer:
             if self.doc_count is not None:
                 return float(self.doc_count)
             raise KeyError(self.type)
-        if prop == "_count" and self.doc_count is not None:
+        if prop in ("_count", "doc_count") and self.doc_count is not None:
             return float(self.doc_count)
         if prop in self.metrics:
             return self.metrics[prop]

@@ -5,6 +5,7 @@ Tests: tests/search/aggregation/test_includes.py.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,12 @@ from typing import Any
 import re2
 
 from hanse.errors import IllegalArgumentError
+from hanse.index.routing import murmur3_of_bytes
 from hanse.search.aggregation.columns import Column
 from hanse.search.aggregation.parameters import Parameters
-from hanse.search.aggregation.sketches import hash_value
+
+PARTITION_SEED = 31
+_MASK_64 = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +51,27 @@ class Includes:
         """Says of a key whether it is admitted; None when all are."""
         if self.partition is not None:
             number, total = self.partition
-            return lambda key: int.from_bytes(hash_value(key), "big") % total == number
+            return lambda key: partition_of(key, total) == number
         if self.include is None and self.exclude is None:
             return None
         wanted = None if self.include is None else _test(self.include, column, pattern, name)
         refused = None if self.exclude is None else _test(self.exclude, column, pattern, name)
         return lambda key: (wanted is None or wanted(key)) and not (refused is not None and refused(key))
+
+
+def partition_of(key: Any, total: int) -> int:
+    """The partition a key falls into: Elasticsearch's, so that clients which go through them see what they are used to."""
+    if isinstance(key, str):
+        return murmur3_of_bytes(key.encode(), PARTITION_SEED) % total
+    if isinstance(key, float):
+        (bits,) = struct.unpack(">q", struct.pack(">d", key))
+        # Doubles in the order of integers: the sign bit turns the others round.
+        key = bits ^ ((bits >> 63) & 0x7FFF_FFFF_FFFF_FFFF)
+    mixed = key & _MASK_64
+    mixed = (mixed ^ mixed >> 32) * 0x4CD6_944C_5CC2_0B6D & _MASK_64
+    mixed = (mixed ^ mixed >> 29) * 0xFC12_C5B1_9D32_59E9 & _MASK_64
+    mixed ^= mixed >> 32
+    return (mixed - (1 << 64) if mixed >> 63 else mixed) % total
 
 
 def _entries(value: Any) -> list[Any] | str | None:

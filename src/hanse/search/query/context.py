@@ -78,7 +78,14 @@ class QueryContext:
     def fresh(self) -> QueryContext:
         """The same index, with nothing recorded: for queries built beside the main one, also in other threads."""
         return replace(
-            self, named={}, matched=[], looked_up=[], depends_on_now=False, depends_on_searcher=False, depth=0, clauses=0
+            self,
+            named={},
+            matched=[],
+            looked_up=[],
+            depends_on_now=False,
+            depends_on_searcher=False,
+            depth=0,
+            clauses=0,
         )
 
     def need_searcher(self) -> tantivy.Searcher | None:

@@ -155,7 +155,7 @@ def value_of(context: QueryContext, field: Field, value: Any) -> str | int | flo
     """A literal as the field's column holds it."""
     try:
         return field.slot_value(value)
-    except HanseError as error:
+    except HanseError:
         if field.kind == "boolean":
             error = IllegalArgumentError(f"Can't parse boolean value [{value}], expected [true] or [false]")
         raise context.cannot_create(error) from error
