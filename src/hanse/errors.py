@@ -293,6 +293,13 @@ class TooManyBucketsError(AggregationExecutionError):
         )
 
 
+class ArrayIndexOutOfBoundsError(HanseError):
+    """A value that a histogram of significant digits cannot hold (Elasticsearch fails the shard with Java's own name)."""
+
+    type = "array_index_out_of_bounds_exception"
+    status = 400
+
+
 class QueryShardError(HanseError):
     type = "query_shard_exception"
     status = 400

@@ -44,7 +44,7 @@ def requested_fields(
     """`fields`: every value in document order, as the field's type writes it."""
     if wanted and not mapping.source_enabled:
         raise IllegalArgumentError(
-            "Unable to retrieve the requested [fields] since _source is disabled in the mappings"
+            f"Unable to retrieve the requested [fields] since _source is disabled in the mappings for index [{index}]"
         )
     found: dict[str, list[Any]] = {}
     for request in wanted:

@@ -32,9 +32,7 @@ async def expand_groups(hits: list[Hit], body: SearchBody, search: Search, *, to
         hit.json = hit.json[:-1] + b',"inner_hits":{' + b",".join(groups) + b"}}"
 
 
-async def _group(
-    hit: Hit, body: SearchBody, settings: dict[str, Any], search: Search, totals_as_int: bool
-) -> bytes:
+async def _group(hit: Hit, body: SearchBody, settings: dict[str, Any], search: Search, totals_as_int: bool) -> bytes:
     assert body.collapse is not None
     members = {key: value for key, value in settings.items() if key not in _NOT_IN_INNER}
     members.setdefault("size", DEFAULT_INNER_SIZE)

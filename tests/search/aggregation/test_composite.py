@@ -60,12 +60,13 @@ sources = st.lists(
             {"h": {"histogram": {"field": "count", "interval": 2, "order": "desc"}}},
             {"m": {"date_histogram": {"field": "at", "calendar_interval": "month"}}},
             {"w": {"date_histogram": {"field": "at", "fixed_interval": "7d", "missing_bucket": True}}},
+            {"o": {"date_histogram": {"field": "at", "fixed_interval": "3d", "offset": "4h", "order": "desc"}}},
         ]
     ),
     min_size=1,
     max_size=3,
     unique_by=lambda source: next(iter(source)),
-)
+).filter(lambda chosen: len({"m", "o"} & {name for source in chosen for name in source}) < 2)
 
 
 @settings(max_examples=60, deadline=None)
@@ -94,6 +95,22 @@ def test_dates_are_shown_and_continued_in_their_format(kit: Any) -> None:
         assert [b["key"]["day"] for b in page(kit, DOCS, sources=[source])["buckets"]] == ["2017-10-20", "2017-10-21"]
         answer = page(kit, DOCS, sources=[source], after={"day": "2017-10-20"})
         assert [b["key"]["day"] for b in answer["buckets"]] == ["2017-10-21"]
+
+
+def test_offset_and_time_zone_move_the_buckets(kit: Any) -> None:
+    moved = {"day": {"date_histogram": {"field": "at", "calendar_interval": "1d", "offset": "4h", "format": "iso8601"}}}
+    assert [b["key"]["day"] for b in page(kit, DOCS, sources=[moved])["buckets"]] == [
+        "2017-10-19T04:00:00.000Z",
+        "2017-10-21T04:00:00.000Z",
+    ]
+    weekly = {"week": {"date_histogram": {"field": "at", "calendar_interval": "1w", "format": "yyyy-MM-dd"}}}
+    assert [b["key"]["week"] for b in page(kit, DOCS, sources=[weekly])["buckets"]] == ["2017-10-16"]
+    west = {
+        "day": {
+            "date_histogram": {"field": "at", "calendar_interval": "1d", "time_zone": "-02:00", "format": "iso8601"}
+        }
+    }
+    assert page(kit, DOCS, sources=[west])["buckets"][0]["key"] == {"day": "2017-10-20T00:00:00.000-02:00"}
 
 
 def test_booleans_addresses_and_children(kit: Any) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hanse.errors import IllegalArgumentError, ParsingError, XContentParseError
+from hanse.errors import ArrayIndexOutOfBoundsError, IllegalArgumentError, ParsingError, XContentParseError
 from hanse.search.aggregation.date_text import parse_date
 
 DOCS = [{"count": 1, "price": 1.5}, {"count": [51, 101]}, {"price": -3.0, "tag": ["a", "b"]}, {}]
@@ -119,6 +119,11 @@ def test_hdr_percentiles_answer_with_the_end_of_the_value_s_bin(kit: Any) -> Non
         101.0615234375,
         151.1240234375,
     )
+
+
+def test_hdr_percentiles_hold_no_negative_values(kit: Any) -> None:
+    with pytest.raises(ArrayIndexOutOfBoundsError, match="-10"):
+        one(kit, "percentiles", [{"count": -10}], field="count", hdr={})
 
 
 def test_percentile_ranks_and_median_deviation(kit: Any) -> None:

@@ -24,7 +24,8 @@ AVG = {"avg": {"field": "price"}}
         ({"a": {"aggs": {}}}, r"Missing definition for aggregation \[a\]"),
         (
             {"a[0]": AVG},
-            r"Invalid aggregation name \[a\[0\]\]. Aggregation names can contain any character except '\[', '\]', and '>'",
+            r"Invalid aggregation name \[a\[0\]\]. Aggregation names can contain any character except '\[', "
+            r"'\]', and '>'",
         ),
         ({"a>b": AVG}, r"Invalid aggregation name \[a>b\]"),
         ({"a": [AVG]}, r"Aggregation definition for \[a starts with a \[START_ARRAY\], expected a \[START_OBJECT\]"),

@@ -59,6 +59,7 @@ def test_an_order_that_says_nothing_about_counts_has_no_known_error(kit: Any) ->
         ({"s.max": "asc"}, ["a", "b", "c"]),
         ({"f>m": "desc"}, ["b", "a", "c"]),
         ({"f": "desc"}, ["b", "a", "c"]),
+        ({"f.doc_count": "desc"}, ["b", "a", "c"]),
         ([{"s.count": "asc"}, {"_key": "desc"}], ["c", "b", "a"]),
     ],
 )
@@ -95,8 +96,20 @@ def test_include_and_exclude(kit: Any) -> None:
     assert keys(include="ap.*", exclude="apri.*") == ["apple"]
     assert keys(include=["banana", "none"]) == ["banana"]
     assert keys(exclude=["banana"]) == ["apricot", "apple"]
-    parts = [keys(include={"partition": number, "num_partitions": 2}) for number in (0, 1)]
-    assert sorted(parts[0] + parts[1]) == ["apple", "apricot", "banana"]
+
+
+def test_partitions_are_those_of_elasticsearch(kit: Any) -> None:
+    docs = [{"tag": "abc", "count": 1234, "price": 1.5}, {"tag": "bcd", "count": 5678, "price": -1.5}]
+
+    def keys(field: str, number: int, total: int) -> list[Any]:
+        include = {"partition": number, "num_partitions": total}
+        return [key for key, _ in buckets(kit.run({"t": {"terms": {"field": field, "include": include}}}, docs)["t"])]
+
+    assert (keys("tag", 0, 2), keys("tag", 1, 2)) == (["bcd"], ["abc"])
+    assert (keys("count", 0, 2), keys("count", 1, 2)) == ([5678], [1234])
+    assert sorted(key for number in range(3) for key in keys("price", number, 3)) == [-1.5, 1.5]
+    with pytest.raises(IllegalArgumentError, match="partition"):
+        keys("tag", 2, 2)
 
 
 def test_include_reads_dates_and_addresses_in_their_own_form(kit: Any) -> None:
@@ -166,6 +179,13 @@ def test_long_and_double_indices_join_to_doubles(kit: Any) -> None:
     answer = kit.run({"t": {"terms": {"field": "n"}}}, long, double)["t"]
     assert buckets(answer) == [(10.0, 2), (14.5, 1), (100.0, 1)]
     assert all(isinstance(bucket["key"], float) for bucket in answer["buckets"])
+
+
+def test_an_empty_double_index_leaves_long_keys_as_they_are(kit: Any) -> None:
+    large = 4_611_686_018_427_387_903
+    double = kit.Shard([], {"n": kit.mapped("double", "d0")})
+    long = kit.Shard([{"n": large}], {"n": kit.mapped("long", "l0")})
+    assert kit.run({"t": {"terms": {"field": "n"}}}, double, long)["t"]["buckets"] == [{"key": large, "doc_count": 1}]
 
 
 def test_text_and_number_indices_do_not_join(kit: Any) -> None:

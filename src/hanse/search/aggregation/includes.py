@@ -60,14 +60,16 @@ class Includes:
 
 
 def partition_of(key: Any, total: int) -> int:
-    """The partition a key falls into: Elasticsearch's, so that clients which go through them see what they are used to."""
+    """The partition a key falls into, the same as in Elasticsearch."""
     if isinstance(key, str):
         return murmur3_of_bytes(key.encode(), PARTITION_SEED) % total
     if isinstance(key, float):
-        (bits,) = struct.unpack(">q", struct.pack(">d", key))
+        bits: int = struct.unpack(">q", struct.pack(">d", key))[0]
         # Doubles in the order of integers: the sign bit turns the others round.
-        key = bits ^ ((bits >> 63) & 0x7FFF_FFFF_FFFF_FFFF)
-    mixed = key & _MASK_64
+        whole = bits ^ ((bits >> 63) & 0x7FFF_FFFF_FFFF_FFFF)
+    else:
+        whole = int(key)
+    mixed = whole & _MASK_64
     mixed = (mixed ^ mixed >> 32) * 0x4CD6_944C_5CC2_0B6D & _MASK_64
     mixed = (mixed ^ mixed >> 29) * 0xFC12_C5B1_9D32_59E9 & _MASK_64
     mixed ^= mixed >> 32

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from hanse.errors import IllegalArgumentError, ParsingError
+from hanse.errors import ArrayIndexOutOfBoundsError, IllegalArgumentError, ParsingError
 from hanse.search.aggregation.answer import Answer, BucketBudget
 from hanse.search.aggregation.distribution import Counts, all_terms, all_values, read_terms
 from hanse.search.aggregation.formats import Format, format_of, join_formats, value_as_string
@@ -160,6 +160,14 @@ class Percentiles(_PercentMetric):
                 raise IllegalArgumentError(f"percent must be in [0,100], got [{percent}]: [{self.name}]")
         self.points = sorted(percents) if percents is not None else list(DEFAULT_PERCENTS)
         self.read_method(parameters)
+
+    def pack(self, scope: Scope, counts: Counts) -> Partial:
+        lowest = min((value for value, _ in counts), default=0.0)
+        if self.hdr_digits is not None and lowest < 0:
+            raise ArrayIndexOutOfBoundsError(
+                f"out of covered value range: [hdr] percentiles [{self.name}] cannot hold the negative value [{lowest}]"
+            )
+        return AllValuesMetric.pack(self, scope, counts)
 
     def finish(self, partial: Partial, budget: BucketBudget) -> Answer:
         found = Distribution(partial["sketch"])

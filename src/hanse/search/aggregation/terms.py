@@ -125,6 +125,11 @@ class ValueBuckets(BucketAggregation):
     def format_in(self, scope: Scope) -> Format:
         return format_of(self.column(scope) or self._pretended(), self.format)
 
+    def joined_format(self, partials: Sequence[Partial]) -> Format:
+        """The format of those that have buckets: an index without values does not make doubles of the others' keys."""
+        filled = [partial["format"] for partial in partials if partial["buckets"]]
+        return join_formats(filled or [partial["format"] for partial in partials], self.name)
+
     def head(self, form: Format, key: Any) -> dict[str, Any]:
         text = key_as_string(form, key)
         return {"key": shown_key(form, key), **({} if text is None else {"key_as_string": text})}
@@ -228,7 +233,7 @@ class Terms(ValueBuckets):
                 known[2].append(subs)
                 known[3] = _add_errors(known[3], reported)
         errors = [partial["error"] for partial in partials]
-        form = join_formats([partial["format"] for partial in partials], self.name)
+        form = self.joined_format(partials)
         return {
             "buckets": [[key, n, self.merge_children(subs), e] for key, n, subs, e in _by_key(rows)],
             "other": sum(partial["other"] for partial in partials),
@@ -325,7 +330,7 @@ class RareTerms(ValueBuckets):
                 known = rows.setdefault(key, [key, 0, []])
                 known[1] += count
                 known[2].append(subs)
-        form = join_formats([partial["format"] for partial in partials], self.name)
+        form = self.joined_format(partials)
         frequent |= {key for key, row in rows.items() if row[1] > self.max_doc_count}
         return {
             "buckets": [[k, n, self.merge_children(subs)] for k, n, subs in _by_key(rows) if k not in frequent],

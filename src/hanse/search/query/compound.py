@@ -91,7 +91,8 @@ def combine_parts(
         return everything()
     required = 0 if must or filters or not should else 1
     if minimum is not None:
-        required = clauses_required(minimum, len(should))
+        # Optional clauses alone always need one match, whatever the minimum says: that is Lucene's rule.
+        required = max(required, clauses_required(minimum, len(should)))
         if required > len(should):
             return nothing()
     if any(part.matches_none for part in (*must, *filters)):
@@ -99,8 +100,8 @@ def combine_parts(
     occurrences = [(MUST, part.query) for part in must]
     occurrences += [(MUST, unscored(part.query)) for part in filters]
     occurrences += [(MUST_NOT, part.query) for part in must_not if not part.matches_none]
-    if not must and not filters and (not should or required == 0):
-        # Only exclusions, or only optional clauses with a minimum of 0: everything else matches.
+    if not must and not filters and not should:
+        # Only exclusions: everything else matches.
         occurrences.append((MUST, unscored(tantivy.Query.all_query())))
     optional = [part for part in should if not part.matches_none]
     if len(optional) < required:

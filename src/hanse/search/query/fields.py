@@ -155,10 +155,11 @@ def value_of(context: QueryContext, field: Field, value: Any) -> str | int | flo
     """A literal as the field's column holds it."""
     try:
         return field.slot_value(value)
-    except HanseError:
-        if field.kind == "boolean":
-            error = IllegalArgumentError(f"Can't parse boolean value [{value}], expected [true] or [false]")
-        raise context.cannot_create(error) from error
+    except HanseError as error:
+        if field.kind != "boolean":
+            raise context.cannot_create(error) from error
+        reason = f"Can't parse boolean value [{value}], expected [true] or [false]"
+        raise context.cannot_create(IllegalArgumentError(reason)) from error
 
 
 def normalized(context: QueryContext, field: Field, value: Any) -> str:
@@ -258,7 +259,8 @@ def any_exact(context: QueryContext, field: Field, values: list[Any]) -> Part:
     if len(values) > context.terms_max:
         raise context.failure(
             f"The number of terms [{len(values)}] used in the Terms Query request has exceeded the allowed maximum of "
-            f"[{context.terms_max}]. This maximum can be set by changing the [index.max_terms_count] index level setting."
+            f"[{context.terms_max}]. This maximum can be set by changing the [index.max_terms_count] index level "
+            "setting."
         )
     if field.kind in ("date", "ip", "index"):
         parts = [exact(context, field, value) for value in values]
