@@ -288,13 +288,14 @@ class TooManyBucketsError(AggregationExecutionError):
     def of(cls, max_buckets: int, wanted: int | None = None) -> TooManyBucketsError:
         return cls(
             f"Trying to create too many buckets. Must be less than or equal to: [{max_buckets}] but was "
-            f"[{wanted or max_buckets + 1}]. This limit can be set by changing the [search.max_buckets] cluster level setting.",
+            f"[{wanted or max_buckets + 1}]. This limit can be set by changing the [search.max_buckets] cluster level "
+            "setting.",
             max_buckets=max_buckets,
         )
 
 
 class ArrayIndexOutOfBoundsError(HanseError):
-    """A value that a histogram of significant digits cannot hold (Elasticsearch fails the shard with Java's own name)."""
+    """A value that a histogram of significant digits cannot hold (the shard fails under Java's own name)."""
 
     type = "array_index_out_of_bounds_exception"
     status = 400

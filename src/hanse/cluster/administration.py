@@ -19,6 +19,7 @@ import msgspec
 from hanse import __version__
 from hanse.cluster import requests
 from hanse.cluster.health import HealthAction, cluster_health
+from hanse.cluster.selection import selected_indices
 from hanse.cluster.state import ClusterState, NodeMetadata
 from hanse.cluster.updates import ClusterService
 from hanse.errors import ActionRequestValidationError, IllegalArgumentError
@@ -108,11 +109,7 @@ class ClusterAdministration:
         def wanted(name: str) -> bool:
             return bool(metrics & {"_all", name})
 
-        names = [
-            name
-            for name in sorted(state.indices)
-            if not request.indices or any(_fits(name, part) for part in request.indices)
-        ]
+        names = selected_indices(state, request.indices, request.options)
         answer: dict[str, Any] = {"cluster_name": state.cluster_name, "cluster_uuid": state.cluster_uuid}
         if wanted("version") or wanted("master_node") or wanted("metadata"):
             answer["version"] = state.version
@@ -137,11 +134,16 @@ class ClusterAdministration:
         return answer
 
     async def nodes_info(self, call: Call, request: requests.ReadNodes) -> dict[str, Any]:
+        return self._by_node(request, self._info)
+
+    def _by_node(
+        self, request: requests.ReadNodes, show: Callable[[NodeMetadata, set[str]], dict[str, Any]]
+    ) -> dict[str, Any]:
         nodes = self._chosen(request.nodes)
         return {
-            "_nodes": {"total": len(nodes), "successful": len(nodes), "failed": 0},
+            **_node_count(len(nodes)),
             "cluster_name": self._cluster.state.cluster_name,
-            "nodes": {node.id: self._info(node, set(request.metrics)) for node in nodes},
+            "nodes": {node.id: show(node, set(request.metrics)) for node in nodes},
         }
 
     def _chosen(self, names: tuple[str, ...]) -> list[NodeMetadata]:
@@ -154,7 +156,7 @@ class ClusterAdministration:
             known = {node.id, node.name, "_local", *(f"{role}:true" for role in node.roles)}
             if node.id == state.master_node:
                 known.add("_master")
-            if any(name in known or _fits(node.name, name) or _fits(node.id, name) for name in names):
+            if any(name in known or fnmatchcase(node.name, name) or fnmatchcase(node.id, name) for name in names):
                 chosen.append(node)
         return chosen
 
@@ -210,18 +212,10 @@ class ClusterAdministration:
         return info
 
     async def nodes_stats(self, call: Call, request: requests.ReadNodes) -> dict[str, Any]:
-        nodes = self._chosen(request.nodes)
-        return {
-            "_nodes": {"total": len(nodes), "successful": len(nodes), "failed": 0},
-            "cluster_name": self._cluster.state.cluster_name,
-            "nodes": {node.id: self._stats(node) for node in nodes},
-        }
+        return self._by_node(request, self._stats)
 
-    def _stats(self, node: NodeMetadata) -> dict[str, Any]:
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        load = os.getloadavg()
-        disk = os.statvfs("/")
-        return {
+    def _stats(self, node: NodeMetadata, metrics: set[str]) -> dict[str, Any]:
+        shown = {
             "timestamp": time.time_ns() // 1_000_000,
             "name": node.name,
             "transport_address": node.transport_address,
@@ -229,31 +223,15 @@ class ClusterAdministration:
             "ip": node.transport_address,
             "roles": sorted(node.roles),
             "attributes": node.attributes,
-            "os": {"cpu": {"load_average": {"1m": load[0], "5m": load[1], "15m": load[2]}}},
-            "process": {
-                "open_file_descriptors": len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else -1,
-                "cpu": {"total_in_millis": int((usage.ru_utime + usage.ru_stime) * 1000)},
-                "mem": {"total_virtual_in_bytes": usage.ru_maxrss * 1024},
-            },
-            "jvm": {
-                "uptime_in_millis": int((time.monotonic() - self._started) * 1000),
-                "mem": {"heap_used_in_bytes": resident_bytes(), "heap_used_percent": 0, "heap_max_in_bytes": 0},
-            },
-            "fs": {
-                "total": {
-                    "total_in_bytes": disk.f_blocks * disk.f_frsize,
-                    "free_in_bytes": disk.f_bfree * disk.f_frsize,
-                    "available_in_bytes": disk.f_bavail * disk.f_frsize,
-                }
-            },
-            **self._gauges(),
         }
+        sections = {**_machine_gauges(self._started), **self._gauges()}
+        return shown | {name: value for name, value in sections.items() if not metrics or metrics & {"_all", name}}
 
     async def stats(self, call: Call, request: Empty) -> dict[str, Any]:
         state = self._cluster.state
         health = cluster_health(state)
         return {
-            "_nodes": {"total": len(state.nodes), "successful": len(state.nodes), "failed": 0},
+            **_node_count(len(state.nodes)),
             "cluster_name": state.cluster_name,
             "cluster_uuid": state.cluster_uuid,
             "timestamp": time.time_ns() // 1_000_000,
@@ -262,7 +240,12 @@ class ClusterAdministration:
                 "count": len(state.indices),
                 "shards": {"total": health["active_shards"], "primaries": health["active_primary_shards"]},
             },
-            "nodes": {"count": {"total": len(state.nodes)}, "versions": [self._version]},
+            "nodes": {
+                "count": {"total": len(state.nodes), **_role_counts(state)},
+                "versions": [self._version],
+                "discovery_types": {"single-node": len(state.nodes)},
+                "packaging_types": [{"flavor": "default", "type": "tar", "count": len(state.nodes)}],
+            },
         }
 
     async def pending_tasks(self, call: Call, request: Empty) -> dict[str, Any]:
@@ -323,12 +306,7 @@ class ClusterAdministration:
         }
 
     async def reload_secure_settings(self, call: Call, request: requests.ReadNodes) -> dict[str, Any]:
-        nodes = self._chosen(request.nodes)
-        return {
-            "_nodes": {"total": len(nodes), "successful": len(nodes), "failed": 0},
-            "cluster_name": self._cluster.state.cluster_name,
-            "nodes": {node.id: {"name": node.name} for node in nodes},
-        }
+        return self._by_node(request, lambda node, metrics: {"name": node.name})
 
     async def reroute(self, call: Call, request: Empty) -> dict[str, Any]:
         """Nothing to move on one node; the answer is the state, as tools expect."""
@@ -353,6 +331,50 @@ def register(registry: ActionRegistry, cluster: ClusterService, administration: 
     registry.register(requests.REROUTE, administration.reroute)
 
 
+def _node_count(count: int) -> dict[str, Any]:
+    return {"_nodes": {"total": count, "successful": count, "failed": 0}}
+
+
+def _role_counts(state: ClusterState) -> dict[str, int]:
+    roles = sorted({role for node in state.nodes.values() for role in node.roles})
+    return {role: sum(role in node.roles for node in state.nodes.values()) for role in roles}
+
+
+def _machine_gauges(started: float) -> dict[str, Any]:
+    """What the operating system tells about this process and its machine, by section of `_nodes/stats`."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    load = os.getloadavg()
+    disk = os.statvfs("/")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "os": {
+            "cpu": {"load_average": {"1m": load[0], "5m": load[1], "15m": load[2]}},
+            "mem": {"total_in_bytes": memory},
+        },
+        "process": {
+            "open_file_descriptors": len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else -1,
+            "max_file_descriptors": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            "cpu": {"total_in_millis": int((usage.ru_utime + usage.ru_stime) * 1000)},
+            "mem": {"total_virtual_in_bytes": usage.ru_maxrss * 1024},
+        },
+        "jvm": {
+            "uptime_in_millis": int((time.monotonic() - started) * 1000),
+            "mem": {
+                "heap_used_in_bytes": resident_bytes(),
+                "heap_used_percent": resident_bytes() * 100 // memory,
+                "heap_max_in_bytes": memory,
+            },
+        },
+        "fs": {
+            "total": {
+                "total_in_bytes": disk.f_blocks * disk.f_frsize,
+                "free_in_bytes": disk.f_bfree * disk.f_frsize,
+                "available_in_bytes": disk.f_bavail * disk.f_frsize,
+            }
+        },
+    }
+
+
 def resident_bytes() -> int:
     """What this process holds in memory now."""
     with open("/proc/self/statm", "rb") as file:
@@ -361,10 +383,6 @@ def resident_bytes() -> int:
 
 def _build_hash() -> str:
     return "hanse" + __version__.replace(".", "")
-
-
-def _fits(name: str, pattern: str) -> bool:
-    return pattern == "_all" or fnmatchcase(name, pattern)
 
 
 def _expanded(current: Mapping[str, RawValue], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from fnmatch import fnmatchcase
 from typing import Any
 
 from hanse.cluster.requests import Health
+from hanse.cluster.selection import named_by, selected_indices
 from hanse.cluster.state import ClusterState, IndexMetadata
 from hanse.cluster.updates import ClusterService
 from hanse.errors import IllegalArgumentError
@@ -37,10 +37,11 @@ def index_health(index: IndexMetadata, data_nodes: int) -> dict[str, Any]:
     }
 
 
-def cluster_health(state: ClusterState, names: tuple[str, ...] | None = None, level: str = "cluster") -> dict[str, Any]:
+def cluster_health(state: ClusterState, names: list[str] | None = None, level: str = "cluster") -> dict[str, Any]:
+    """Of the named indices, or of all. A closed index counts like an open one: its copies are kept."""
     data_nodes = max(1, sum("data" in node.roles for node in state.nodes.values()))
-    chosen = [index for name, index in sorted(state.indices.items()) if names is None or name in names]
-    by_index = {index.name: index_health(index, data_nodes) for index in chosen if index.is_open or names is not None}
+    chosen = sorted(state.indices) if names is None else names
+    by_index = {name: index_health(state.indices[name], data_nodes) for name in chosen}
     status = max((entry["status"] for entry in by_index.values()), key=_ORDER.__getitem__, default="green")
     active = sum(entry["active_shards"] for entry in by_index.values())
     unassigned = sum(entry["unassigned_shards"] for entry in by_index.values())
@@ -108,39 +109,39 @@ class HealthAction:
                 timed_out = True
         finally:
             unsubscribe()
-        answer = cluster_health(self._cluster.state, self._names(self._cluster.state, request), request.level)
+        answer = self._health(self._cluster.state, request)
         return {**answer, "timed_out": timed_out}
 
-    def _names(self, state: ClusterState, request: Health) -> tuple[str, ...] | None:
-        if not request.indices or request.indices == ("_all",):
-            return None
-        return tuple(
-            name
-            for name, index in state.indices.items()
-            if any(_matches(part, index) for part in request.indices)
-            and (index.is_open or request.options.expand_closed)
-        )
+    def _health(self, state: ClusterState, request: Health) -> dict[str, Any]:
+        """An index named in full that is not there makes the answer red."""
+        names = selected_indices(state, request.indices, request.options)
+        health = cluster_health(state, names, request.level)
+        return {**health, "status": "red"} if _missing(state, request) else health
 
     def _holds(self, state: ClusterState, request: Health) -> bool:
-        names = self._names(state, request)
-        concrete = [part for part in request.indices if "*" not in part and part != "_all"]
-        if concrete and not names:
+        if _missing(state, request):
             return False
-        health = cluster_health(state, names)
+        health = self._health(state, request)
         if request.wait_for_status and _ORDER[health["status"]] > _ORDER[request.wait_for_status]:
             return False
         if request.wait_for_nodes and not _enough_nodes(health["number_of_nodes"], request.wait_for_nodes):
             return False
         wanted = request.wait_for_active_shards
-        if wanted is None or wanted == "0":
+        if wanted is None:
             return True
         if wanted == "all":
             return not health["unassigned_shards"]
-        return bool(health["active_shards"] >= int(wanted))
+        return bool(health["active_shards"] >= _shard_count(wanted))
 
 
-def _matches(part: str, index: IndexMetadata) -> bool:
-    return any(fnmatchcase(name, part) for name in (index.name, *index.aliases))
+def _missing(state: ClusterState, request: Health) -> bool:
+    return any(not named_by(state, part) for part in request.indices if "*" not in part and part != "_all")
+
+
+def _shard_count(wanted: str) -> int:
+    if not wanted.isdecimal():
+        raise IllegalArgumentError(f"cannot parse ActiveShardCount[{wanted}]")
+    return int(wanted)
 
 
 def _enough_nodes(count: int, wanted: str) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 from hanse.transport.actions import Action, Empty, IndicesOptions, Scope
 
 _ALL = IndicesOptions(ignore_unavailable=True, expand_closed=True, expand_hidden=True, forbid_closed_indices=False)
+"""Both actions are cluster actions; cluster/selection.py reads these options."""
 
 
 class Health(msgspec.Struct, frozen=True, omit_defaults=True):

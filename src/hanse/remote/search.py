@@ -34,9 +34,7 @@ R = TypeVar("R")
 class CrossClusterSearch:
     """Runs searches over local indices and remote clusters."""
 
-    def __init__(
-        self, cluster: ClusterService, indices: Indices, remotes: RemoteClusters, contexts: Contexts
-    ) -> None:
+    def __init__(self, cluster: ClusterService, indices: Indices, remotes: RemoteClusters, contexts: Contexts) -> None:
         self._cluster = cluster
         self._indices = indices
         self._remotes = remotes

@@ -1,6 +1,6 @@
 """`inner_hits` of `collapse`: for each collapsed hit a search of its group, spliced into the hit.
 
-Tests: tests/search/test_collapse.py.
+Tests: tests/search/test_query_phase.py.
 """
 
 from __future__ import annotations

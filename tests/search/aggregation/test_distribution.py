@@ -13,6 +13,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     from hanse.search.aggregation import run
 
     monkeypatch.setattr(distribution, "PART_DOCS_MAX", 20)
+    monkeypatch.setattr(distribution, "SORTED_DOCS_MAX", 95)
     original = run.Run.aggregate
 
     def limited(self: Any, query: Any, native: Any) -> Any:

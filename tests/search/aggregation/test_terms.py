@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hanse.errors import AggregationExecutionError, IllegalArgumentError, TooManyBucketsError
 
@@ -84,6 +87,29 @@ def test_orders(kit: Any, order: Any, keys: list[str]) -> None:
     }
     assert [key for key, _ in buckets(kit.run({"t": body}, docs)["t"])] == keys
     assert [key for key, _ in buckets(kit.run({"t": body}, docs[:2], docs[2:])["t"])] == keys
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from("abcdefghij"), st.integers(-6, 6)), max_size=60),
+    st.sampled_from(["tag", "count", "price"]),
+    st.sampled_from([{"_count": "desc"}, {"_key": "asc"}, {"_key": "desc"}, {"_count": "asc"}]),
+    st.integers(1, 6),
+    st.integers(0, 9),
+)
+def test_every_cut_is_the_one_in_the_stated_order(
+    kit: Any, pairs: Any, field: str, order: dict[str, str], size: int, every: int
+) -> None:
+    docs = [{"tag": tag, "count": number, "price": number / 4} for tag, number in pairs]
+    body = {"field": field, "size": size, "shard_size": size, "order": order}
+    answer = kit.run({"t": {"terms": body}}, kit.Shard(docs, commit_every=every))["t"]
+    counts = Counter(doc[field] for doc in docs)
+    ((path, direction),) = order.items()
+    ranked = sorted(counts, reverse=path == "_key" and direction == "desc")
+    if path == "_count":
+        ranked.sort(key=lambda key: counts[key], reverse=direction == "desc")
+    assert buckets(answer) == [(key, counts[key]) for key in ranked[:size]]
+    assert answer["sum_other_doc_count"] == sum(counts[key] for key in ranked[size:])
 
 
 def test_include_and_exclude(kit: Any) -> None:

@@ -42,8 +42,6 @@ def new_uuid() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
 
 
-
-
 class IndexCreator:
     """Handles create and auto-create. An index exists, with its shards open, when `create` returns."""
 

@@ -6,6 +6,7 @@ Formats and date math are those of mappings and queries. Tests: tests/search/agg
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 from hanse.errors import IllegalArgumentError
 from hanse.index.mapping.dates import DEFAULT_PATTERN, DateFormat
@@ -30,8 +31,9 @@ def to_millis(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
+@lru_cache(maxsize=65_536)
 def render_date(millis: float, pattern: str | None, tz: tzinfo = UTC) -> str:
-    """`2010-03-12T01:07:45.000Z` under the default format."""
+    """`2010-03-12T01:07:45.000Z` under the default format. Remembered: nested buckets repeat their keys."""
     return DateFormat.of(pattern or DEFAULT_PATTERN).format(int(millis), tz)
 
 

@@ -6,7 +6,7 @@ Tests: tests/search/aggregation/test_ordering.py.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import math
 from typing import Any
 
 from hanse.errors import ParsingError
@@ -36,25 +36,21 @@ def metric_paths(order: Order) -> list[str]:
 
 def sort_buckets(buckets: list[BucketAnswer], order: Order) -> list[BucketAnswer]:
     """The buckets in order; a metric without a value sorts last in either direction."""
-    return sorted(buckets, key=functools.cmp_to_key(comparator(order)))
-
-
-def comparator(order: Order) -> Callable[[BucketAnswer, BucketAnswer], int]:
     rules = order if any(path == "_key" for path, _ in order) else [*order, ("_key", True)]
+    ranked = list(buckets)
+    # Stable sorts, the last rule first: later ones keep the order of equals.
+    for path, ascending in reversed(rules):
+        if path == "_count":
+            ranked.sort(key=lambda bucket: bucket.doc_count, reverse=not ascending)
+        elif path == "_key":
+            ranked.sort(key=lambda bucket: bucket.key, reverse=not ascending)
+        else:
+            ranked.sort(key=functools.partial(_metric_rank, path, ascending))
+    return ranked
 
-    def compare(left: BucketAnswer, right: BucketAnswer) -> int:
-        for path, ascending in rules:
-            if path in ("_count", "_key"):
-                a, b = (left.doc_count, right.doc_count) if path == "_count" else (left.key, right.key)
-            else:
-                a, b = (metric_at(side.subs, path, context="order") for side in (left, right))
-                lacking = (a is None or a != a) - (b is None or b != b)
-                if lacking:
-                    return lacking
-                if a is None or a != a:
-                    continue
-            if a != b:
-                return -1 if (a < b) == ascending else 1
-        return 0
 
-    return compare
+def _metric_rank(path: str, ascending: bool, bucket: BucketAnswer) -> tuple[int, float]:
+    value = metric_at(bucket.subs, path, context="order")
+    if value is None or math.isnan(value):
+        return (1, 0.0)
+    return (0, value if ascending else -value)

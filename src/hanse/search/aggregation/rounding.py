@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 
 from hanse.errors import IllegalArgumentError
 from hanse.search.aggregation.date_text import local, to_millis
@@ -87,8 +88,9 @@ class Rounding:
     def next(self, start: int) -> int:
         """The beginning of the bucket after the one that begins at `start`."""
         step = self.step_ms
-        if step is not None:
-            return start + step
+        return start + step if step is not None else _next(self, start)
+
+    def _next(self, start: int) -> int:
         length = (
             self.fixed_ms if self.unit is None else {"month": 31, "quarter": 92, "year": 366}.get(self.unit, 0) * DAY_MS
         )
@@ -141,6 +143,12 @@ class Rounding:
             if valid:
                 return probe
             probe = _last_change(self.tz, min(candidates) - DAY_MS, max(candidates) + DAY_MS) - 1
+
+
+@lru_cache(maxsize=65_536)
+def _next(rounding: Rounding, start: int) -> int:
+    """Steps through a zone are dear, and every parent bucket takes the same ones."""
+    return rounding._next(start)
 
 
 def _following(day: datetime, unit: str) -> datetime:

@@ -39,7 +39,16 @@ def hash_value(value: Any) -> bytes:
 
 def distinct_sketch(values: Iterable[Any]) -> bytes:
     """The sketch of a set of values: their smallest hashes, ascending, eight bytes each."""
-    return _smallest({hash_value(value) for value in values})
+    kept: set[bytes] = set()
+    bound = b"\xff" * 9
+    for value in values:
+        hashed = hash_value(value)
+        if hashed < bound:
+            kept.add(hashed)
+            if len(kept) >= 4 * DISTINCT_HASHES_MAX:
+                kept = set(sorted(kept)[:DISTINCT_HASHES_MAX])
+                bound = max(kept)
+    return _smallest(kept)
 
 
 def merge_distinct(sketches: Iterable[bytes]) -> bytes:

@@ -139,6 +139,14 @@ class ValueBuckets(BucketAggregation):
         return _TYPE_OF_KIND.get(kind, "lterms")
 
 
+class CutBuckets(list[RawBucket]):
+    """The buckets that leave the shard, already ordered and cut by tantivy; `other` counts the documents left out."""
+
+    def __init__(self, found: list[RawBucket], other: int) -> None:
+        super().__init__(found)
+        self.other = other
+
+
 @dataclass(kw_only=True)
 class Terms(ValueBuckets):
     type: ClassVar[str] = "terms"
@@ -182,7 +190,35 @@ class Terms(ValueBuckets):
         names = {path.partition(">")[0].partition(".")[0].partition("[")[0] for path in metric_paths(self.order)}
         return [child for child in self.children if child.name in names]
 
+    def ask(self, scope: Scope) -> Native | None:
+        requests = ValueBuckets.ask(self, scope)
+        column = self.column(scope)
+        if requests is None or column is None or not self._is_cut_by_engine(column):
+            return requests
+        ((path, ascending),) = self.order[:1]
+        body = {**requests["t"]["terms"], "size": self.shard_size, "order": {path: "asc" if ascending else "desc"}}
+        return {"t": {"terms": body}}
+
+    def _is_cut_by_engine(self, column: Column) -> bool:
+        """Whether tantivy orders and cuts as we do. (Not doubles: it sorts whole ones apart from the others.)"""
+        is_plain = (
+            self.missing is None and self.includes == Includes() and not column.prefix and column.kind != "double"
+        )
+        is_known = self.order in ([("_count", False)], [("_count", False), ("_key", True)]) or (
+            len(self.order) == 1 and self.order[0][0] == "_key"
+        )
+        return is_plain and is_known and self.min_doc_count > 0 and self.shard_min_doc_count <= 1
+
+    def buckets(self, scope: Scope, parts: dict[str, Any]) -> list[RawBucket]:
+        found = super().buckets(scope, parts)
+        column = self.column(scope)
+        if column is None or not self._is_cut_by_engine(column):
+            return found
+        return CutBuckets(found, parts["t"]["sum_other_doc_count"])
+
     def select(self, scope: Scope, found: list[RawBucket]) -> tuple[list[RawBucket], dict[str, Any]]:
+        if isinstance(found, CutBuckets):
+            return found, self._rest(scope, found, found.other, is_cut=found.other > 0)
         if self.min_doc_count == 0:
             found = found + self._absent(scope, {bucket.key for bucket in found})
         found = [bucket for bucket in found if bucket.doc_count >= self.shard_min_doc_count]
@@ -191,10 +227,12 @@ class Terms(ValueBuckets):
         by_key = {bucket.key: bucket for bucket in found}
         kept = [by_key[answer.key] for answer in ranked[: self.shard_size]]
         cut = ranked[self.shard_size :]
-        error = self._error(kept) if cut else 0
-        return kept, {
-            "other": sum(answer.doc_count for answer in cut),
-            "error": error,
+        return kept, self._rest(scope, kept, sum(answer.doc_count for answer in cut), is_cut=bool(cut))
+
+    def _rest(self, scope: Scope, kept: list[RawBucket], other: int, *, is_cut: bool) -> dict[str, Any]:
+        return {
+            "other": other,
+            "error": self._error(kept) if is_cut else 0,
             "shards": 1,
             "format": self.format_in(scope),
         }

@@ -421,5 +421,4 @@ def present(context: QueryContext, field: Field) -> tantivy.Query:
 def index_matches(context: QueryContext, pattern: str) -> Part:
     """`_index`: decided once for the whole index. Names of a remote cluster's indices carry its alias."""
     name = f"{context.cluster_alias}:{context.index}" if context.cluster_alias else context.index
-    matches = wildcard(pattern).fullmatch(name) or wildcard(pattern).fullmatch(context.index)
-    return everything() if matches else nothing()
+    return everything() if wildcard(pattern).fullmatch(name) else nothing()

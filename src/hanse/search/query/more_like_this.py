@@ -1,7 +1,7 @@
 """more_like_this: documents that share the telling words of given texts or documents.
 
 Documents named by id arrive here with their source (`lookups.py`). Words are chosen by how often they stand in the text
-and how few documents have them. Tests: tests/search/test_more_like_this.py.
+and how few documents have them. Tests: tests/search/test_lookups.py.
 """
 
 from __future__ import annotations

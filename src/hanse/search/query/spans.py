@@ -1,6 +1,6 @@
 """Span queries as far as phrases can stand for them: span_term, span_or, span_near and span_multi in one field.
 
-Tests: tests/search/test_spans.py.
+Tests: tests/search/test_lookups.py.
 """
 
 from __future__ import annotations
