@@ -35,7 +35,7 @@ async def test_an_open_reader_keeps_what_it_can_name(shard: Shard) -> None:
         assert shard.open_readers == 1
     await shard.purge()
     with shard.reader() as later, pytest.raises(ShardFailedError):
-        later.fetch([0])
+        later.shard.store.fetch([0])
 
 
 async def test_what_was_not_refreshed_is_not_purged(shard: Shard) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from tests.search.searching import ALICE, BOB, Library
 
 from hanse.errors import HanseError, IllegalArgumentError, SearchPhaseExecutionError
 from hanse.index.writing import WriteOp
@@ -13,7 +14,6 @@ from hanse.search import pit_id
 from hanse.search.contexts import Contexts, TooManyScrollContextsError
 from hanse.search.request import ClearScrollRequest, ClosePitRequest, OpenPitRequest, ScrollRequest
 from hanse.transport.actions import Access
-from tests.search.searching import ALICE, BOB, Library
 
 
 async def scrolled(books: Library, body: dict[str, Any], index: str = "b") -> list[list[str]]:

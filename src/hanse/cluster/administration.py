@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
-import sys
 import time
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
@@ -19,8 +17,10 @@ import msgspec
 from hanse import __version__
 from hanse.cluster import requests
 from hanse.cluster.health import HealthAction, cluster_health
+from hanse.cluster.machine import machine_gauges
 from hanse.cluster.selection import selected_indices
 from hanse.cluster.state import ClusterState, NodeMetadata
+from hanse.cluster.state_view import shown_state
 from hanse.cluster.updates import ClusterService
 from hanse.errors import ActionRequestValidationError, IllegalArgumentError
 from hanse.settings.registry import RawValue, Scope, Settings, SettingsRegistry, nest
@@ -104,34 +104,7 @@ class ClusterAdministration:
     async def state(self, call: Call, request: requests.ReadState) -> dict[str, Any]:
         """The whole state as Elasticsearch shapes it; security entries are never part of it."""
         state = self._cluster.state
-        metrics = set(request.metrics) or {"_all"}
-
-        def wanted(name: str) -> bool:
-            return bool(metrics & {"_all", name})
-
-        names = selected_indices(state, request.indices, request.options)
-        answer: dict[str, Any] = {"cluster_name": state.cluster_name, "cluster_uuid": state.cluster_uuid}
-        if wanted("version") or wanted("master_node") or wanted("metadata"):
-            answer["version"] = state.version
-            answer["state_uuid"] = state.cluster_uuid
-        if wanted("master_node"):
-            answer["master_node"] = state.master_node
-        if wanted("blocks"):
-            answer["blocks"] = _blocks(state, names)
-        if wanted("nodes"):
-            answer["nodes"] = {node.id: _node_entry(node) for node in state.nodes.values()}
-        if wanted("metadata"):
-            answer["metadata"] = _metadata(state, names)
-        if wanted("routing_table"):
-            answer["routing_table"] = {"indices": {name: {"shards": _routing(state, name)} for name in names}}
-        if wanted("routing_nodes"):
-            shards = [copy for name in names for copies in _routing(state, name).values() for copy in copies]
-            master = state.master_node or ""
-            answer["routing_nodes"] = {
-                "unassigned": [copy for copy in shards if copy["node"] is None],
-                "nodes": {master: [copy for copy in shards if copy["node"] is not None]},
-            }
-        return answer
+        return shown_state(state, selected_indices(state, request.indices, request.options), set(request.metrics))
 
     async def nodes_info(self, call: Call, request: requests.ReadNodes) -> dict[str, Any]:
         return self._by_node(request, self._info)
@@ -224,7 +197,7 @@ class ClusterAdministration:
             "roles": sorted(node.roles),
             "attributes": node.attributes,
         }
-        sections = {**_machine_gauges(self._started), **self._gauges()}
+        sections = {**machine_gauges(self._started), **self._gauges()}
         return shown | {name: value for name, value in sections.items() if not metrics or metrics & {"_all", name}}
 
     async def stats(self, call: Call, request: Empty) -> dict[str, Any]:
@@ -340,47 +313,6 @@ def _role_counts(state: ClusterState) -> dict[str, int]:
     return {role: sum(role in node.roles for node in state.nodes.values()) for role in roles}
 
 
-def _machine_gauges(started: float) -> dict[str, Any]:
-    """What the operating system tells about this process and its machine, by section of `_nodes/stats`."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    load = os.getloadavg()
-    disk = os.statvfs("/")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "os": {
-            "cpu": {"load_average": {"1m": load[0], "5m": load[1], "15m": load[2]}},
-            "mem": {"total_in_bytes": memory},
-        },
-        "process": {
-            "open_file_descriptors": len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else -1,
-            "max_file_descriptors": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-            "cpu": {"total_in_millis": int((usage.ru_utime + usage.ru_stime) * 1000)},
-            "mem": {"total_virtual_in_bytes": usage.ru_maxrss * 1024},
-        },
-        "jvm": {
-            "uptime_in_millis": int((time.monotonic() - started) * 1000),
-            "mem": {
-                "heap_used_in_bytes": resident_bytes(),
-                "heap_used_percent": resident_bytes() * 100 // memory,
-                "heap_max_in_bytes": memory,
-            },
-        },
-        "fs": {
-            "total": {
-                "total_in_bytes": disk.f_blocks * disk.f_frsize,
-                "free_in_bytes": disk.f_bfree * disk.f_frsize,
-                "available_in_bytes": disk.f_bavail * disk.f_frsize,
-            }
-        },
-    }
-
-
-def resident_bytes() -> int:
-    """What this process holds in memory now."""
-    with open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
-
-
 def _build_hash() -> str:
     return "hanse" + __version__.replace(".", "")
 
@@ -399,77 +331,3 @@ def _expanded(current: Mapping[str, RawValue], changes: Mapping[str, Any]) -> di
 def _aliases(state: ClusterState, node_settings: Settings) -> set[str]:
     keys = [*node_settings, *state.persistent, *state.transient]
     return {key.split(".")[2] for key in keys if key.startswith("cluster.remote.") and key.count(".") >= 3}
-
-
-def _node_entry(node: NodeMetadata) -> dict[str, Any]:
-    return {
-        "name": node.name,
-        "ephemeral_id": node.ephemeral_id,
-        "transport_address": node.transport_address,
-        "attributes": node.attributes,
-        "roles": sorted(node.roles),
-        "version": node.version,
-    }
-
-
-def _blocks(state: ClusterState, names: list[str]) -> dict[str, Any]:
-    numbers = {"read_only": "5", "read": "7", "write": "8", "metadata": "9", "read_only_allow_delete": "12"}
-    indices: dict[str, Any] = {}
-    for name in names:
-        index = state.indices[name]
-        found = {
-            number: {"description": f"index {block} (api)", "retryable": False, "levels": [block]}
-            for block, number in numbers.items()
-            if index.settings.get(f"index.blocks.{block}") == "true"
-        }
-        if not index.is_open:
-            found["4"] = {"description": "index closed", "retryable": False, "levels": ["read", "write"]}
-        if found:
-            indices[name] = found
-    return {"indices": indices} if indices else {}
-
-
-def _metadata(state: ClusterState, names: list[str]) -> dict[str, Any]:
-    return {
-        "cluster_uuid": state.cluster_uuid,
-        "cluster_uuid_committed": True,
-        "cluster_coordination": {"term": 1, "last_committed_config": [], "last_accepted_config": []},
-        "templates": {
-            name: {**body, "mappings": body.get("mappings", {})} for name, body in state.legacy_templates.items()
-        },
-        "index_template": {"index_template": state.index_templates},
-        "component_template": {"component_template": state.component_templates},
-        "indices": {
-            name: {
-                "version": index.version,
-                "mapping_version": index.mapping_version,
-                "settings_version": index.settings_version,
-                "aliases_version": index.aliases_version,
-                "state": index.state,
-                "settings": nest(index.settings),
-                "mappings": {"_doc": index.mappings} if index.mappings else {},
-                "aliases": sorted(index.aliases),
-                "primary_terms": {str(n): term for n, term in enumerate(index.primary_terms)},
-            }
-            for name in names
-            if (index := state.indices[name])
-        },
-        "index-graveyard": {"tombstones": []},
-    }
-
-
-def _routing(state: ClusterState, name: str) -> dict[str, list[dict[str, Any]]]:
-    index = state.indices[name]
-    table: dict[str, list[dict[str, Any]]] = {}
-    for number in range(index.number_of_shards):
-        primary = {
-            "state": "STARTED",
-            "primary": True,
-            "node": state.master_node,
-            "relocating_node": None,
-            "shard": number,
-            "index": name,
-        }
-        replica = {**primary, "state": "UNASSIGNED", "primary": False, "node": None}
-        table[str(number)] = [primary, *[replica] * index.number_of_replicas]
-    return table

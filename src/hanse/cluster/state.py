@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from hanse.errors import IndexNotFoundError
 from hanse.settings.registry import RawValue, Settings
 
 
@@ -92,6 +93,13 @@ class ClusterState(msgspec.Struct, frozen=True, omit_defaults=True):
     customs: dict[str, dict[str, Any]] = {}
     nodes: dict[str, NodeMetadata] = {}
     master_node: str | None = None
+
+    def index(self, name: str) -> IndexMetadata:
+        """Raises IndexNotFoundError: a change may come after another one deleted the index."""
+        found = self.indices.get(name)
+        if found is None:
+            raise IndexNotFoundError.of(name)
+        return found
 
     def with_index(self, index: IndexMetadata) -> ClusterState:
         return msgspec.structs.replace(self, indices={**self.indices, index.name: index})

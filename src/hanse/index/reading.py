@@ -70,7 +70,7 @@ class ShardReader:
 
     def fetch(self, seq_nos: Sequence[int]) -> list[StoredDocument]:
         """The documents of hits, in this order."""
-        return self.shard.store.fetch(seq_nos) if seq_nos else []
+        return self.shard.recent.fetch(seq_nos) if seq_nos else []
 
     def close(self) -> None:
         if self._is_open:

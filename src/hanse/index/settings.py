@@ -160,7 +160,14 @@ def check_new(values: Mapping[str, RawValue | None]) -> None:
         )
 
 
-def check_update(index: str, is_open: bool, values: Mapping[str, RawValue | None]) -> None:
+def needs_closed(values: Mapping[str, RawValue | None]) -> bool:
+    """Whether a change holds a static setting, which an open index refuses."""
+    return any(
+        (setting := find(key)) is not None and not setting.scope & (Scope.DYNAMIC | Scope.FINAL) for key in values
+    )
+
+
+def check_update(index: str, uuid: str, is_open: bool, values: Mapping[str, RawValue | None]) -> None:
     """A change of an existing index' settings; static ones need it closed. Raises IllegalArgumentError."""
     static = []
     for key, value in values.items():
@@ -180,7 +187,7 @@ def check_update(index: str, is_open: bool, values: Mapping[str, RawValue | None
             static.append(key)
     if static:
         raise IllegalArgumentError(
-            f"Can't update non dynamic settings [[{', '.join(sorted(static))}]] for open indices [[{index}]]"
+            f"Can't update non dynamic settings [[{', '.join(sorted(static))}]] for open indices [[{index}/{uuid}]]"
         )
 
 

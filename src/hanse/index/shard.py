@@ -24,6 +24,7 @@ from hanse.index.group_commit import INLINE_OPERATIONS_MAX, GroupCommit, Owner
 from hanse.index.leases import RetentionLease, RetentionLeases
 from hanse.index.mapping import Mapping
 from hanse.index.reading import Pins, ShardReader
+from hanse.index.recent_documents import RecentDocuments
 from hanse.index.records import StoredDocument
 from hanse.index.search_feed import SearchFeed
 from hanse.index.tending import Tending
@@ -53,6 +54,7 @@ class Shard:
         folder.mkdir(parents=True, exist_ok=True)
         name = str(self)
         self.store = DocumentStore(folder / "documents.sqlite")
+        self.recent = RecentDocuments(self.store.fetch)
         self.retention_leases = RetentionLeases.decoded(self.store.get_meta("leases"))
         self.feed = SearchFeed(name, self.store, folder, lambda: owner.mapping, workers, tasks)
         place = Place(self.index_name, self.index_uuid, number)

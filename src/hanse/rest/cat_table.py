@@ -30,6 +30,17 @@ class Column:
         return self.kind != "text"
 
 
+def columns(*specifications: str) -> tuple[Column, ...]:
+    """`name|aliases|help|kind|hidden`, short enough to read as a table."""
+    made = []
+    for specification in specifications:
+        name, aliases, text, kind, hidden = (specification + "||||").split("|")[:5]
+        made.append(
+            Column(name, text, tuple(alias for alias in aliases.split(",") if alias), kind or "text", bool(hidden))
+        )
+    return tuple(made)
+
+
 @dataclass(slots=True)
 class Table:
     columns: tuple[Column, ...]
@@ -67,10 +78,13 @@ class Table:
             self.rows.sort(key=lambda row, c=column: _sort_key(row.get(c.name)), reverse=order == "desc")  # type: ignore[misc]
 
     def text(self, names: tuple[str, ...], *, header: bool, unit: str | None) -> str:
+        """Columns padded to the widest cell, but for a last one that starts at the left."""
         chosen = self.chosen(names)
         cells = [[_shown(row.get(column.name), column, unit) for _, column in chosen] for row in self.rows]
         titles = [[name for name, _ in chosen]] if header else []
         widths = [max((len(row[n]) for row in titles + cells), default=0) for n in range(len(chosen))]
+        if chosen and not chosen[-1][1].is_right_aligned:
+            widths[-1] = 0
         lines = [
             " ".join(
                 cell.rjust(width) if column.is_right_aligned else cell.ljust(width)

@@ -144,6 +144,8 @@ class RestRequest:
         return name in self._path
 
     def text(self, name: str, default: str | None = None) -> str | None:
+        if not self.parameters:
+            return default
         self._read.add(name)
         found = self.parameters.get(name)
         return default if found is None else found
@@ -176,7 +178,8 @@ class RestRequest:
 
     def list(self, name: str) -> Strings:
         """A comma-separated parameter."""
-        return [part.strip() for part in (self.text(name) or "").split(",") if part.strip()]
+        text = self.text(name)
+        return [part.strip() for part in text.split(",") if part.strip()] if text else []
 
     def names(self, name: str) -> tuple[str, ...]:
         """A comma-separated path parameter, or the parameter of that name; () when absent. Index names are checked."""
@@ -194,9 +197,11 @@ class RestRequest:
 
     def indices_options(self, default: IndicesOptions) -> IndicesOptions:
         """The default with what the URI says about missing, closed and hidden indices."""
-        self._read.update(_INDICES_OPTIONS)
         parameters = self.parameters
-        if not parameters or not any(name in parameters for name in _INDICES_OPTIONS):
+        if not parameters:
+            return default
+        self._read.update(_INDICES_OPTIONS)
+        if not any(name in parameters for name in _INDICES_OPTIONS):
             return default
         changes: dict[str, Any] = {}
         for name in ("ignore_unavailable", "allow_no_indices"):

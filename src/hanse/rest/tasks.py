@@ -21,7 +21,6 @@ def register(routes: Routes) -> None:
     routes.add("GET", "/_tasks/{task_id}", get_task)
     routes.add("POST", "/_tasks/_cancel", cancel)
     routes.add("POST", "/_tasks/{task_id}/_cancel", cancel)
-    routes.add("GET", "/_cat/tasks", cat_tasks)
 
 
 async def list_tasks(request: RestRequest) -> RestResponse:
@@ -48,13 +47,6 @@ async def cancel(request: RestRequest) -> RestResponse:
     task_id = request.path("task_id") if request.has_path("task_id") else None
     tasks = await request.run(CANCEL_TASKS, CancelTasks(task_id, tuple(request.list("actions"))))
     return RestResponse.json({"nodes": await _by_node(request, tasks)})
-
-
-async def cat_tasks(request: RestRequest) -> RestResponse:
-    request.accept("detailed", "nodes", "parent_task_id", "v", "h", "s", "help", "time")
-    tasks: list[TaskInfo] = await request.run(LIST_TASKS, ListTasks(tuple(request.list("actions"))))
-    lines = [f"{task.action} {task.node}:{task.id} - {task.type} {task.start_time_in_millis}" for task in tasks]
-    return RestResponse.text("".join(line + "\n" for line in lines))
 
 
 async def _by_node(request: RestRequest, tasks: list[TaskInfo]) -> dict[str, Any]:

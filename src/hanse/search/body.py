@@ -79,8 +79,16 @@ class SearchBody:
         return 0 if self.track_total_hits is False else self.track_total_hits
 
     @property
-    def needs_scores(self) -> bool:
-        return not self.sort or self.track_scores or any(key.is_score for key in self.sort)
+    def is_plain(self) -> bool:
+        """Hits show only where they are, their score and the whole source."""
+        return (
+            (self.source is None or self.source.is_whole)
+            and self.stored_fields is None
+            and not (self.fields or self.docvalue_fields or self.version or self.seq_no_primary_term)
+            and self.highlight is None
+            and self.collapse is None
+            and not self.explain
+        )
 
 
 def parse_request(request: SearchRequest) -> SearchBody:

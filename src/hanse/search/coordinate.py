@@ -51,6 +51,9 @@ DOCUMENTS_ON_LOOP_MAX = 60_000
 """About half a millisecond of matching; more goes to a thread."""
 AGGREGATED_ON_LOOP_MAX = 2_000
 HITS_ON_LOOP_MAX = 200
+WORKED_HITS_ON_LOOP_MAX = 20
+"""Hits that are more than spliced bytes: filtered, with fields, highlighted."""
+BODY_ON_LOOP_BYTES_MAX = 65_536
 _WHOLE_REQUEST = (ParsingError, XContentParseError, JsonParseError, ActionRequestValidationError)
 
 
@@ -68,7 +71,10 @@ async def search_local(
 ) -> SearchResult:
     """The answer of the local shards of `call.targets`. With `final_reduce` off, hits reach from 0 to from + size."""
     started = perf_counter()
-    body = parse_request(request)
+    if len(request.body) > BODY_ON_LOOP_BYTES_MAX:
+        body = await asyncio.get_running_loop().run_in_executor(None, parse_request, request)
+    else:
+        body = parse_request(request)
     if body.query is not None and (b'"terms"' in request.body or b'"more_like_this"' in request.body):
         body = await resolve_lookups(call, body)
     if body.indices_boost:
@@ -106,7 +112,12 @@ async def search_views(
     answered: list[Answered] = []
     pending = []
     for view in views:
-        planned = _planned(view, body, request.cluster_alias, now_ms, failures)
+        if len(request.body) > BODY_ON_LOOP_BYTES_MAX:
+            planned = await asyncio.get_running_loop().run_in_executor(
+                None, _planned, view, body, request.cluster_alias, now_ms, failures
+            )
+        else:
+            planned = _planned(view, body, request.cluster_alias, now_ms, failures)
         if planned is None:
             continue
         if _is_short(view, planned, body, limit):
@@ -246,11 +257,25 @@ async def _reduced(
     result.num_reduce_phases = reduce_phases(len(answered), request.batched_reduce_size)
     chosen = _page(answered, body, request.final_reduce)
     count = sum(len(found) for _, found, _ in chosen)
-    if count > HITS_ON_LOOP_MAX:
-        result.hits = await asyncio.get_running_loop().run_in_executor(None, _fetched, chosen, body, request)
+    if count > (HITS_ON_LOOP_MAX if body.is_plain and not body.sort else WORKED_HITS_ON_LOOP_MAX):
+        fetched = await asyncio.get_running_loop().run_in_executor(None, _fetched, chosen, body, request)
     elif count:
-        result.hits = _fetched(chosen, body, request)
+        fetched = _fetched(chosen, body, request)
+    else:
+        return result
+    result.hits, failed = fetched
+    if failed:
+        _count_fetch_failures(result, failed)
     return result
+
+
+def _count_fetch_failures(result: SearchResult, failed: list[ShardFailure]) -> None:
+    """A shard whose hits could not be read has failed after all."""
+    result.failures = [*result.failures, *failed]
+    result.failed += len(failed)
+    result.successful -= len(failed)
+    if not result.successful:
+        raise all_shards_failed(result.failures)
 
 
 def reduce_phases(shards: int, batch: int) -> int:
@@ -305,24 +330,35 @@ def _first_of_each(merged: list[tuple[int, Found, Any]]) -> list[tuple[int, Foun
     return kept
 
 
-def _fetched(chosen: list[Chosen], body: SearchBody, request: SearchRequest) -> list[Hit]:
-    if len(chosen) == 1:
-        shard, ranked, collapsed = chosen[0]
-        return _fetch_shard(shard, [found for _, found in ranked], collapsed, body, request)
+def _fetched(chosen: list[Chosen], body: SearchBody, request: SearchRequest) -> tuple[list[Hit], list[ShardFailure]]:
+    """The hits in the order of the answer, and the shards whose hits could not be read."""
     hits: dict[int, Hit] = {}
+    failures: list[ShardFailure] = []
     for shard, ranked, collapsed in chosen:
-        fetched = _fetch_shard(shard, [found for _, found in ranked], collapsed, body, request)
-        hits.update(zip((rank for rank, _ in ranked), fetched, strict=True))
-    return [hits[rank] for rank in sorted(hits)]
+        outcome = _fetch_shard(shard, [found for _, found in ranked], collapsed, body, request)
+        if isinstance(outcome, ShardFailure):
+            failures.append(outcome)
+        elif len(chosen) == 1:
+            return outcome, failures
+        else:
+            hits.update(zip((rank for rank, _ in ranked), outcome, strict=True))
+    return [hits[rank] for rank in sorted(hits)], failures
 
 
 def _fetch_shard(
     shard: Answered, found: list[Found], collapsed: list[Any], body: SearchBody, request: SearchRequest
-) -> list[Hit]:
+) -> list[Hit] | ShardFailure:
     view = shard.view
     place = Place(view.index, view.number, request.cluster_alias)
-    view.reader.shard.counters.fetch(0.0)
-    return fetch(view.reader, body, shard.plan, place, found, collapsed if body.collapse is not None else ())
+    started = perf_counter()
+    try:
+        hits = fetch(view.reader, body, shard.plan, place, found, collapsed if body.collapse is not None else ())
+    except _WHOLE_REQUEST:
+        raise
+    except HanseError as error:
+        return shard_failure(_shown_index(view, request.cluster_alias), view.number, error, view.index_uuid)
+    view.reader.shard.counters.fetch(perf_counter() - started)
+    return hits
 
 
 def _profile(shard: Answered, cluster_alias: str) -> dict[str, Any]:

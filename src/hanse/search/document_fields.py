@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from hanse.errors import HanseError, IllegalArgumentError
@@ -142,6 +143,9 @@ def _json_text(value: Any) -> str:
 def _rendered(field: FieldType, column: Any, text_format: str | None) -> Any:
     if field.kind == "date" and text_format is not None:
         return dates.format_millis(column, text_format, field)
+    if field.kind == "ip":
+        address = ip_address(column)
+        return str(address.ipv4_mapped or address) if isinstance(address, IPv6Address) else str(address)
     if field.kind in ("long", "double") and text_format is not None:
         return decimal_text(column, text_format)
     return field.render(column)

@@ -36,8 +36,9 @@ async def _group(hit: Hit, body: SearchBody, settings: dict[str, Any], search: S
     assert body.collapse is not None
     members = {key: value for key, value in settings.items() if key not in _NOT_IN_INNER}
     members.setdefault("size", DEFAULT_INNER_SIZE)
-    if "collapse" in members and "inner_hits" in members["collapse"]:
-        raise XContentParseError("[collapse] failed to parse: the inner collapse must not have inner hits")
+    for key in members.get("collapse", {}):
+        if key != "field":
+            raise XContentParseError(f"[collapse] failed to parse field [collapse]: unknown field [{key}]")
     name = settings.get("name")
     if name is None:
         raise IllegalArgumentError("[inner_hits] must have a [name]")

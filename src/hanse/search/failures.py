@@ -1,6 +1,6 @@
 """Shard failures: an error as JSON shows it, and the error a search ends with when no shard answered.
 
-Tests: tests/search/test_failures.py.
+Tests: tests/search/test_queries.py.
 """
 
 from __future__ import annotations

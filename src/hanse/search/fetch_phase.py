@@ -65,17 +65,7 @@ def fetch(
 
 def _is_plain(body: SearchBody, plan: Plan) -> bool:
     """Only `_index`, `_id`, `_score` and the whole `_source` are asked for."""
-    return (
-        len(plan.keys) == body.hidden_keys == 0
-        and (body.source is None or body.source.is_whole)
-        and plan.allows is None
-        and body.stored_fields is None
-        and not (body.fields or body.docvalue_fields or plan.named or body.version or body.seq_no_primary_term)
-        and body.highlight is None
-        and body.collapse is None
-        and not body.explain
-        and plan.mapping.source_enabled
-    )
+    return not plan.keys and body.is_plain and not plan.named and plan.allows is None and plan.mapping.source_enabled
 
 
 def _plain_hits(

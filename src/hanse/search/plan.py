@@ -2,7 +2,7 @@
 
 Document-level security, alias filters and slices are part of every query built here; field-level security is the
 restricted mapping. Plans are kept on the parsed body and reused while mapping, search index and access stay the same.
-Tests: tests/search/test_plan.py.
+Tests: tests/search/test_coordinate.py.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def window_of(steps: list[dict[str, Any]]) -> int:
 
 
 def rescore(search: ShardSearch, steps: list[dict[str, Any]], plan: Plan, hits: list[Found]) -> list[Found]:
-    """Hits beyond a step's window stay where they are."""
+    """Hits beyond a step's window stay behind it; only the first query's weight touches them."""
     for step in steps:
         hits = _one_step(search, step, plan, hits)
     return hits
@@ -47,6 +47,8 @@ def _one_step(search: ShardSearch, step: dict[str, Any], plan: Plan, hits: list[
         first_score = (hit.score or 0.0) * first_weight
         score = second.get((hit.address.segment_ord, hit.address.doc))
         hit.score = first_score if score is None else _combined(mode, first_score, score * second_weight)
+    for hit in outside:
+        hit.score = (hit.score or 0.0) * first_weight
     inside.sort(key=lambda hit: -(hit.score or 0.0))
     return inside + outside
 

@@ -20,8 +20,9 @@ import tantivy
 
 from hanse.errors import IllegalArgumentError
 from hanse.search import engine
-from hanse.search.query.context import MUST, MUST_NOT, SHOULD, Part, unscored
-from hanse.search.sort_keys import POSITION_SLOT, BoundKey, equals, outside, present, single
+from hanse.search.key_conditions import KeyConditions, comparator
+from hanse.search.query.context import MUST, MUST_NOT, Part, unscored
+from hanse.search.sort_keys import POSITION_SLOT, BoundKey, present, single
 
 _POSITION = BoundKey("position", False, POSITION_SLOT)
 COMPLETE_TIES_MAX = 128
@@ -63,6 +64,7 @@ class ShardSearch:
         self._schema = schema
         self._part = part
         self._query = part.query
+        self._conditions = KeyConditions(searcher, schema)
 
     def count(self) -> int:
         if self._part.matches_none:
@@ -105,7 +107,7 @@ class ShardSearch:
         keys = self._without_scores(keys)
         if after is not None and any(key.kind == "score" for key in keys):
             return self._after_score(keys, limit, after)
-        query = self._query if after is None else self._continued(keys, after)
+        query = self._query if after is None else self._conditions.continued(self._query, keys, after)
         rows = self._ordered(query, list(keys), limit)
         positions = self._positions([address for _, address in rows])
         return [Found(values, None, at, address) for (values, address), at in zip(rows, positions, strict=True)]
@@ -170,7 +172,7 @@ class ShardSearch:
             return self._ordered_by_score(query, key, rest, limit)
         if key.slot is None:
             return [((key.replacement, *values), address) for values, address in self._ordered(query, rest, limit)]
-        if self._is_computed(key):
+        if self._conditions.is_computed(key):
             return self._ordered_in_memory(query, [key, *rest], limit)
         if key.replacement is not None:
             return self._with_replacement(query, key, rest, limit)
@@ -182,7 +184,7 @@ class ShardSearch:
     def _first_rows(self, query: tantivy.Query, key: BoundKey, limit: int) -> list[tuple[Any, tantivy.DocAddress]]:
         """By one column. The engine takes a document's first value, which is its lowest."""
         assert key.slot is not None
-        if key.by_highest and self._has_several(key):
+        if key.by_highest and self._conditions.has_several(key):
             return self._by_highest(query, key, limit)
         return engine.ordered(self._searcher, query, limit, key.slot, descending=key.descending).rows
 
@@ -194,7 +196,7 @@ class ShardSearch:
         while True:
             values = engine.distinct(self._searcher, query, key.slot, size, descending=key.descending)
             for value in values[done:]:
-                group = self._among(query, self._equals(key, value), False)
+                group = self._among(query, self._conditions.equals(key, value), False)
                 found = engine.best(self._searcher, group, limit - len(rows)).rows
                 rows += [(value, address) for _, address in found]
                 if len(rows) == limit:
@@ -204,14 +206,6 @@ class ShardSearch:
             done, size = len(values), size * 8
         missing = engine.best(self._searcher, self._among(query, present(key), True), limit - len(rows)).rows
         return rows + [(None, address) for _, address in missing]
-
-    def _has_several(self, key: BoundKey) -> bool:
-        if key.slot is None or key.kind == "position":
-            return False
-        return engine.has_several(self._searcher, key.slot)
-
-    def _is_computed(self, key: BoundKey) -> bool:
-        return key.mode in ("sum", "avg", "median") and self._has_several(key)
 
     def _ordered_in_memory(self, query: tantivy.Query, keys: list[BoundKey], limit: int) -> list[Row]:
         """For keys that no column holds: every match is looked at."""
@@ -231,21 +225,6 @@ class ShardSearch:
     def _computed(self, key: BoundKey, addresses: list[tantivy.DocAddress]) -> list[Any]:
         assert self._load is not None
         return [_combined(key, values) for values in self._load(key, self._positions(addresses))]
-
-    def _equals(self, key: BoundKey, value: Any) -> tantivy.Query:
-        """Documents that sort at this value: with several values, none must come before it."""
-        if not self._has_several(key):
-            return equals(self._schema, key, value)
-        better = outside(self._schema, key, value, above=key.by_highest)
-        return tantivy.Query.boolean_query([(MUST, equals(self._schema, key, value)), (MUST_NOT, better)])
-
-    def _beyond(self, key: BoundKey, value: Any) -> tantivy.Query:
-        """Documents that sort strictly after the value."""
-        later = outside(self._schema, key, value, above=not key.descending)
-        if key.by_highest is not key.descending or not self._has_several(key):
-            return later
-        reached = outside(self._schema, key, value, above=key.descending, inclusive=True)
-        return tantivy.Query.boolean_query([(MUST, later), (MUST_NOT, reached)])
 
     def _in_position_order(self, query: tantivy.Query, limit: int) -> list[Row]:
         rows = engine.ordered(self._searcher, query, limit, POSITION_SLOT).rows
@@ -299,9 +278,9 @@ class ShardSearch:
             return self._scores(addresses, None, query)
         if key.slot is None:
             return [key.replacement] * len(addresses)
-        if self._is_computed(key):
+        if self._conditions.is_computed(key):
             values = self._computed(key, addresses)
-        elif key.by_highest and self._has_several(key):
+        elif key.by_highest and self._conditions.has_several(key):
             values = self._highest(key, addresses)
         elif key.kind in ("string", "ip"):
             values = self._texts(key.slot, addresses)
@@ -380,89 +359,12 @@ class ShardSearch:
         return both[:limit]
 
     def _equal_or_missing(self, key: BoundKey, value: Any) -> tantivy.Query:
-        return present(key) if value is None else self._equals(key, value)
+        return present(key) if value is None else self._conditions.equals(key, value)
 
     @staticmethod
     def _among(query: tantivy.Query, condition: tantivy.Query, negated: bool) -> tantivy.Query:
         occurrence = (MUST_NOT, condition) if negated else (MUST, unscored(condition))
         return tantivy.Query.boolean_query([(MUST, query), occurrence])
-
-    def _continued(self, keys: Sequence[BoundKey], after: Sequence[Any]) -> tantivy.Query:
-        """The query restricted to what comes after the values: a branch per key, equal in all keys before it."""
-        branches = []
-        equal: list[tuple[tantivy.Occur, tantivy.Query]] = []
-        for key, value in zip(keys, after, strict=True):
-            later = self._later(key, value)
-            if later is not None:
-                branches.append(tantivy.Query.boolean_query([*equal, (MUST, later)]))
-            same = self._same(key, value)
-            if same is None:
-                break
-            equal.extend(same)
-        if not branches:
-            return tantivy.Query.empty_query()
-        either = tantivy.Query.boolean_query([(SHOULD, branch) for branch in branches])
-        return tantivy.Query.boolean_query([(MUST, self._query), (MUST, unscored(either))])
-
-    def _later(self, key: BoundKey, value: Any) -> tantivy.Query | None:
-        """What comes strictly after `value` by this key; None when nothing can."""
-        if key.slot is None:
-            return self._later_constant(key, value)
-        if self._is_computed(key):
-            raise IllegalArgumentError(f"[search_after] cannot be used with sort mode [{key.mode}] on several values")
-        parts = []
-        if value is None:
-            if key.missing_first:
-                parts.append(present(key))
-        else:
-            parts.append(self._beyond(key, value))
-            if self._missing_comes_after(key, value):
-                parts.append(self._missing(key))
-        if not parts:
-            return None
-        return tantivy.Query.boolean_query([(SHOULD, part) for part in parts])
-
-    def _later_constant(self, key: BoundKey, value: Any) -> tantivy.Query | None:
-        order = comparator([key])((key.replacement,), (value,))
-        return tantivy.Query.all_query() if order > 0 else None
-
-    def _missing_comes_after(self, key: BoundKey, value: Any) -> bool:
-        if key.replacement is not None:
-            return comparator([key])((key.replacement,), (value,)) > 0
-        return not key.missing_first and key.kind != "position"
-
-    @staticmethod
-    def _missing(key: BoundKey) -> tantivy.Query:
-        return tantivy.Query.boolean_query([(MUST, tantivy.Query.all_query()), (MUST_NOT, present(key))])
-
-    def _same(self, key: BoundKey, value: Any) -> list[tuple[tantivy.Occur, tantivy.Query]] | None:
-        """Conditions for being equal by this key; None when nothing is."""
-        if key.slot is None:
-            return [] if key.replacement == value else None
-        if value is None:
-            return [(MUST, self._missing(key))]
-        if key.kind == "position" and value < 0:
-            return None
-        condition = self._equals(key, value)
-        if key.replacement is not None and key.replacement == value:
-            condition = tantivy.Query.boolean_query([(SHOULD, condition), (SHOULD, self._missing(key))])
-        return [(MUST, condition)]
-
-
-def comparator(keys: Sequence[BoundKey]) -> Callable[[Sequence[Any], Sequence[Any]], int]:
-    """Compares lists of values by bound keys. None stands for missing."""
-    plan = tuple((key.descending, key.missing_first) for key in keys)
-
-    def compare(left: Sequence[Any], right: Sequence[Any]) -> int:
-        for (descending, missing_first), a, b in zip(plan, left, right, strict=False):
-            if a == b:
-                continue
-            if a is None or b is None:
-                return -1 if (a is None) == missing_first else 1
-            return -1 if (a > b) == descending else 1
-        return 0
-
-    return compare
 
 
 def _combined(key: BoundKey, values: list[Any]) -> Any:
@@ -478,7 +380,7 @@ def _combined(key: BoundKey, values: list[Any]) -> Any:
             result = (result + 2**63) % 2**64 - 2**63
         if key.mode == "avg":
             result = result / len(values)
-    return result if key.kind == "double" else math.floor(result + 0.5)
+    return result if key.kind == "double" or isinstance(result, int) else math.floor(result + 0.5)
 
 
 def _comparable(values: Sequence[Any], keys: Sequence[BoundKey]) -> list[Any]:

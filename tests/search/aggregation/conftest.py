@@ -102,8 +102,8 @@ class Shard:
 
     def compile_query(self, query: dict[str, Any]) -> tantivy.Query:
         """The few queries the tests filter with."""
-        ((kind, body),) = query.items()
-        if kind == "match_all":
+        kind, body = next(iter(query.items()), ("match_all", {}))
+        if kind not in ("term", "range"):
             return tantivy.Query.all_query()
         ((name, value),) = body.items()
         field = self.mapping.field(name)
@@ -118,10 +118,13 @@ class Shard:
 
     def render_hits(self, query: tantivy.Query, body: dict[str, Any]) -> TopHits:
         """Hits sorted by one numeric field, rendered as their numbers."""
-        ((path, direction),) = (body.get("sort") or [{"count": "asc"}])[0].items()
+        asked = body.get("sort")
+        first = asked[0] if isinstance(asked, list) and asked and isinstance(asked[0], dict) else {"count": "asc"}
+        ((path, direction),) = first.items()
         order = tantivy.Order.Desc if direction == "desc" else tantivy.Order.Asc
-        found = self.searcher.search(query, body["size"], order_by_field=self.mapping.field(path).slot, order=order)
-        hits = [([value], msgspec.json.encode({"sort": [value]})) for value, _ in found.hits]
+        slot = (self.mapping.field(path) or FIELDS["count"]).slot
+        found = self.searcher.search(query, body["size"] or 1, order_by_field=slot, order=order)
+        hits = [([value], msgspec.json.encode({"sort": [value]})) for value, _ in found.hits[: body["size"]]]
         return TopHits(found.count, "eq", None, hits)
 
     def collect(self, aggs: dict[str, Any], query: tantivy.Query | None = None, **context: Any) -> dict[str, Any]:

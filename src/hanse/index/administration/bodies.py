@@ -71,8 +71,8 @@ def alias_of(name: str, body: Any) -> AliasMetadata:
         filter=query or None,
         index_routing=_text(body.get("index_routing", routing)),
         search_routing=_text(body.get("search_routing", routing)),
-        is_write_index=body.get("is_write_index"),
-        is_hidden=body.get("is_hidden"),
+        is_write_index=_flag(name, body, "is_write_index"),
+        is_hidden=_flag(name, body, "is_hidden"),
     )
 
 
@@ -110,6 +110,13 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}={_shown(item)}" for key, item in value.items()) + "}"
     return str(value)
+
+
+def _flag(alias: str, body: Mapping[str, Any], key: str) -> bool | None:
+    value = body.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise IllegalArgumentError(f"Failed to parse value [{value}] of [{key}] of alias [{alias}] as a boolean")
+    return value
 
 
 def _text(value: Any) -> str | None:

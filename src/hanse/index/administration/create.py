@@ -82,7 +82,8 @@ def build(state: ClusterState, name: str, body: dict[str, Any]) -> IndexMetadata
     given = {key: value for key, value in {**inherited.settings, **own}.items() if value is not None}
     index_settings.check_new(given)
     aliases = {**inherited.aliases, **parse_aliases(body.get("aliases"))}
-    _check_aliases(state, name, aliases)
+    for alias in aliases:
+        refuse_index_name(state, alias, name)
     mapping = FieldMapping.from_metadata({}, {}, given)
     mappings: dict[str, Any] = {}
     slots: dict[str, Any] = {}
@@ -106,6 +107,9 @@ def _metadata(
     replicas = index_settings.NUMBER_OF_REPLICAS.parse(
         given.get("index.number_of_replicas", "1"), "index.number_of_replicas"
     )
+    ring = int(str(given.get("index.number_of_routing_shards", shards)))
+    if ring % shards:
+        raise IllegalArgumentError(f"the number of source shards [{shards}] must be a factor of [{ring}]")
     _refuse_too_many_shards(state, shards * (replicas + 1))
     settings: dict[str, RawValue] = {
         **given,
@@ -142,14 +146,14 @@ def _refuse_existing(state: ClusterState, name: str) -> None:
         )
 
 
-def _check_aliases(state: ClusterState, name: str, aliases: dict[str, AliasMetadata]) -> None:
-    for alias in aliases:
-        if alias in state.indices or alias == name:
-            raise InvalidAliasNameError(
-                f"Invalid alias name [{alias}]: an index or data stream exists with the same name as the alias",
-                index_uuid="_na_",
-                index=alias,
-            )
+def refuse_index_name(state: ClusterState, alias: str, new_index: str | None = None) -> None:
+    """An alias may not have the name of an index."""
+    if alias in state.indices or alias == new_index:
+        raise InvalidAliasNameError(
+            f"Invalid alias name [{alias}]: an index or data stream exists with the same name as the alias",
+            index_uuid=state.indices[alias].uuid if alias in state.indices else "_na_",
+            index=alias,
+        )
 
 
 def _refuse_too_many_shards(state: ClusterState, wanted: int) -> None:

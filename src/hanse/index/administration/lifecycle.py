@@ -12,7 +12,8 @@ from hanse.cluster.state import ClusterState
 from hanse.cluster.updates import ClusterService
 from hanse.errors import IllegalArgumentError
 from hanse.index import settings as index_settings
-from hanse.index.administration.create import replaced
+from hanse.index.administration.blocks import refuse_change
+from hanse.index.administration.properties import with_settings, with_state
 from hanse.index.administration.requests import AddBlock, ByNames
 from hanse.index.service import Indices
 from hanse.transport.actions import Acknowledged, Call
@@ -24,11 +25,13 @@ class IndexLifecycle:
         self._indices = indices
 
     async def delete(self, call: Call, request: ByNames) -> Acknowledged:
-        self._refuse_aliases(request)
+        if not request.options.ignore_unavailable:
+            self._refuse_aliases(request)
         names = call.targets.names
 
         def change(state: ClusterState) -> ClusterState:
             for name in names:
+                refuse_change(state.index(name), deletes=True)
                 state = state.without_index(name)
             return state
 
@@ -62,14 +65,7 @@ class IndexLifecycle:
         }
 
     async def _set_state(self, names: tuple[str, ...], wanted: str) -> None:
-        def change(state: ClusterState) -> ClusterState:
-            for name in names:
-                index = state.indices[name]
-                if index.state != wanted:
-                    state = state.with_index(replaced(index, state=wanted))
-            return state
-
-        await self._cluster.update(f"{wanted}-indices {list(names)}", change)
+        await self._cluster.update(f"{wanted}-indices {list(names)}", lambda state: with_state(state, names, wanted))
 
     async def block(self, call: Call, request: AddBlock) -> dict[str, Any]:
         if request.block not in index_settings.BLOCKS:
@@ -78,12 +74,7 @@ class IndexLifecycle:
 
         def change(state: ClusterState) -> ClusterState:
             for name in call.targets.names:
-                index = state.indices[name]
-                state = state.with_index(
-                    replaced(
-                        index, settings={**index.settings, key: "true"}, settings_version=index.settings_version + 1
-                    )
-                )
+                state = state.with_index(with_settings(state.index(name), {key: "true"}))
             return state
 
         await self._cluster.update(f"add-index-block [{request.block}]", change)

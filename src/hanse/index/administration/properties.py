@@ -6,6 +6,7 @@ Tests: tests/index/administration/test_properties.py.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -15,12 +16,12 @@ from hanse.errors import (
     AliasesNotFoundError,
     IllegalArgumentError,
     IndexNotFoundError,
-    InvalidAliasNameError,
     StatusError,
 )
 from hanse.index import settings as index_settings
+from hanse.index.administration.blocks import changes_only_blocks, refuse_change
 from hanse.index.administration.bodies import alias_json, alias_of, mappings_of, settings_of
-from hanse.index.administration.create import replaced
+from hanse.index.administration.create import refuse_index_name, replaced
 from hanse.index.administration.requests import (
     AliasAction,
     ByNames,
@@ -30,13 +31,15 @@ from hanse.index.administration.requests import (
     UpdateAliases,
 )
 from hanse.index.mapping import Mapping as FieldMapping
-from hanse.settings.registry import RawValue, nest
+from hanse.index.service import Indices
+from hanse.settings.registry import RawValue
 from hanse.transport.actions import Acknowledged, Call
 
 
 class IndexProperties:
-    def __init__(self, cluster: ClusterService) -> None:
+    def __init__(self, cluster: ClusterService, indices: Indices) -> None:
         self._cluster = cluster
+        self._indices = indices
 
     async def get_index(self, call: Call, request: ByNames) -> dict[str, Any]:
         return {name: self._shown(self._cluster.state.indices[name]) for name in sorted(call.targets.names)}
@@ -58,8 +61,9 @@ class IndexProperties:
 
         def change(state: ClusterState) -> ClusterState:
             for name in names:
-                index = state.indices[name]
-                _refuse_on_follower(index, call)
+                index = state.index(name)
+                refuse_change(index)
+                _refuse_on_follower(index, call, _NO_MAPPING)
                 state = state.with_index(with_mapping(index, update))
             return state
 
@@ -83,14 +87,29 @@ class IndexProperties:
         if not changes:
             raise IllegalArgumentError("no settings to update")
         names = call.targets.names
+        reopened: set[str] = set()
 
         def change(state: ClusterState) -> ClusterState:
+            reopened.clear()
             for name in names:
-                state = state.with_index(with_settings(state.indices[name], changes, keep=request.preserve_existing))
+                index = state.index(name)
+                if not changes_only_blocks(changes):
+                    refuse_change(index)
+                if request.reopen and index.is_open and index_settings.needs_closed(changes):
+                    reopened.add(name)
+                    index = replaced(index, state="close")
+                state = state.with_index(with_settings(index, changes, keep=request.preserve_existing))
             return state
 
         await self._cluster.update(f"update-settings {list(names)}", change)
+        await self._reopen(reopened)
         return Acknowledged()
+
+    async def _reopen(self, names: set[str]) -> None:
+        if names:
+            await self._cluster.update("reopen-indices", lambda state: with_state(state, names, "open"))
+        for name in names:
+            await self._indices.ready(name)
 
     async def get_aliases(self, call: Call, request: GetAliases) -> dict[str, Any]:
         """Aliases by index; names asked for and not found are listed under `missing` (REST answers 404)."""
@@ -103,17 +122,13 @@ class IndexProperties:
             found.update(chosen)
             if chosen or not request.aliases:
                 shown[name] = {"aliases": {alias: alias_json(aliases[alias]) for alias in chosen}}
-        missing = sorted(
-            name
-            for name in request.aliases
-            if "*" not in name and name != "_all" and not name.startswith("-")
-            if name not in found
-        )
-        return {"indices": shown, "missing": missing}
+        return {"indices": shown, "missing": _missing(request.aliases, found)}
 
     async def update_aliases(self, call: Call, request: UpdateAliases) -> Acknowledged:
+        """All or nothing. Indices are removed first, so that an alias can take the name of one."""
+
         def change(state: ClusterState) -> ClusterState:
-            for action in request.actions:
+            for action in sorted(request.actions, key=lambda action: action.kind != "remove_index"):
                 state = self._applied(state, action, call)
             _refuse_two_write_indices(state, request)
             return state
@@ -125,23 +140,23 @@ class IndexProperties:
         names = _concrete(state, action, call)
         if action.kind == "remove_index":
             for name in names:
+                refuse_change(state.index(name), deletes=True)
                 state = state.without_index(name)
             return state
+        removed = 0
         for name in names:
-            index = state.indices[name]
-            _refuse_alias_change_on_follower(index, call)
-            aliases = dict(index.aliases)
+            index = state.index(name)
+            refuse_change(index)
+            _refuse_on_follower(index, call, _NO_ALIASES)
             if action.kind == "add":
-                for alias in action.aliases:
-                    _add(state, index, aliases, alias, alias_of(alias, action.body))
+                aliases = {**index.aliases, **_added(state, action)}
             else:
-                gone = [alias for alias in aliases if _selected(alias, action.aliases)]
-                if not gone and action.must_exist is not False and not any("*" in a for a in action.aliases):
-                    raise _aliases_missing(action.aliases)
-                for alias in gone:
-                    del aliases[alias]
+                aliases = {key: value for key, value in index.aliases.items() if not _selected(key, action.aliases)}
+                removed += len(index.aliases) - len(aliases)
             if aliases != index.aliases:
                 state = state.with_index(replaced(index, aliases=aliases, aliases_version=index.aliases_version + 1))
+        if action.kind == "remove" and not removed and action.must_exist is not False:
+            raise _aliases_missing(action.aliases)
         return state
 
 
@@ -153,8 +168,17 @@ def with_mapping(index: IndexMetadata, update: dict[str, Any]) -> IndexMetadata:
     return replaced(index, mappings=mappings, slots=slots, mapping_version=index.mapping_version + 1)
 
 
+def with_state(state: ClusterState, names: Collection[str], wanted: str) -> ClusterState:
+    """The indices opened or closed; one that was deleted meanwhile is left out."""
+    for name in names:
+        index = state.indices.get(name)
+        if index is not None and index.state != wanted:
+            state = state.with_index(replaced(index, state=wanted))
+    return state
+
+
 def with_settings(index: IndexMetadata, changes: dict[str, RawValue | None], *, keep: bool = False) -> IndexMetadata:
-    index_settings.check_update(index.name, index.is_open, changes)
+    index_settings.check_update(index.name, index.uuid, index.is_open, changes)
     settings = dict(index.settings)
     for key, value in changes.items():
         if keep and key in settings:
@@ -170,20 +194,10 @@ def with_settings(index: IndexMetadata, changes: dict[str, RawValue | None], *, 
     return replaced(index, settings=settings, number_of_replicas=replicas, settings_version=index.settings_version + 1)
 
 
-def shaped_settings(settings: dict[str, RawValue], *, flat: bool) -> dict[str, Any]:
-    return dict(sorted(settings.items())) if flat else nest(settings)
-
-
-def _add(
-    state: ClusterState, index: IndexMetadata, aliases: dict[str, AliasMetadata], alias: str, body: AliasMetadata
-) -> None:
-    if alias in state.indices:
-        raise InvalidAliasNameError(
-            f"Invalid alias name [{alias}]: an index or data stream exists with the same name as the alias",
-            index_uuid=state.indices[alias].uuid,
-            index=alias,
-        )
-    aliases[alias] = body
+def _added(state: ClusterState, action: AliasAction) -> dict[str, AliasMetadata]:
+    for alias in action.aliases:
+        refuse_index_name(state, alias)
+    return {alias: alias_of(alias, action.body) for alias in action.aliases}
 
 
 def _refuse_two_write_indices(state: ClusterState, request: UpdateAliases) -> None:
@@ -212,8 +226,20 @@ def _aliases_missing(names: tuple[str, ...]) -> AliasesNotFoundError:
     return error
 
 
+def _missing(asked: tuple[str, ...], found: set[str]) -> list[str]:
+    """Names asked for and not there. Behind the first wildcard, `-name` is an exclusion and never missing itself."""
+    wildcard = next((n for n, name in enumerate(asked) if "*" in name), len(asked))
+    return sorted(
+        name
+        for n, name in enumerate(asked)
+        if name not in found and name != "_all" and "*" not in name and not (n > wildcard and name.startswith("-"))
+        if not any(later.startswith("-") and fnmatchcase(name, later[1:]) for later in asked[max(n + 1, wildcard) :])
+    )
+
+
 def _selected(alias: str, patterns: tuple[str, ...]) -> bool:
-    chosen = not patterns or all(pattern.startswith("-") for pattern in patterns)
+    """By the patterns in turn: each adds what it fits, `-` takes it away again."""
+    chosen = not patterns
     for pattern in patterns:
         if pattern.startswith("-"):
             chosen = chosen and not fnmatchcase(alias, pattern[1:])
@@ -222,19 +248,15 @@ def _selected(alias: str, patterns: tuple[str, ...]) -> bool:
     return chosen
 
 
-def _refuse_on_follower(index: IndexMetadata, call: Call) -> None:
+def _refuse_on_follower(index: IndexMetadata, call: Call, why: str) -> None:
     if index.is_follower and not call.identity.is_internal:
-        raise StatusError(
-            f"can't put mapping to the following indices [{index.name}]; the mapping of the following indices are "
-            f"self-replicated from its leader indices",
-            403,
-        )
+        raise StatusError(why.format(index.name), 403)
 
 
-def _refuse_alias_change_on_follower(index: IndexMetadata, call: Call) -> None:
-    if index.is_follower and not call.identity.is_internal:
-        raise StatusError(
-            f"can't modify aliases on indices [{index.name}]; aliases of following indices are self-replicated from "
-            f"their leader indices",
-            403,
-        )
+_NO_MAPPING = (
+    "can't put mapping to the following indices [{}]; the mapping of the following indices are self-replicated from "
+    "its leader indices"
+)
+_NO_ALIASES = (
+    "can't modify aliases on indices [{}]; aliases of following indices are self-replicated from their leader indices"
+)

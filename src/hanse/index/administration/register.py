@@ -17,7 +17,7 @@ from hanse.transport.actions import ActionRegistry
 def register(registry: ActionRegistry, cluster: ClusterService, indices: Indices) -> None:
     creator = IndexCreator(cluster, indices)
     lifecycle = IndexLifecycle(cluster, indices)
-    properties = IndexProperties(cluster)
+    properties = IndexProperties(cluster, indices)
     statistics = IndexStatistics(cluster, indices)
     templates = TemplateActions(cluster)
     registry.register(requests.CREATE, creator.create)

@@ -10,6 +10,7 @@ from hanse.transport.actions import Acknowledged, Action, IndicesOptions, Scope
 
 LENIENT = IndicesOptions(ignore_unavailable=True, expand_closed=True, forbid_closed_indices=False)
 STRICT = IndicesOptions(expand_closed=True, forbid_closed_indices=False)
+EVERY = IndicesOptions(expand_closed=True, expand_hidden=True, forbid_closed_indices=False)
 NO_ALIASES = IndicesOptions(ignore_aliases=True, expand_closed=True, forbid_closed_indices=False)
 
 
@@ -80,7 +81,7 @@ class UpdateAliases(msgspec.Struct, frozen=True, omit_defaults=True):
 class GetAliases(msgspec.Struct, frozen=True, omit_defaults=True):
     indices: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
-    options: IndicesOptions = LENIENT
+    options: IndicesOptions = EVERY
 
 
 class ByName(msgspec.Struct, frozen=True, omit_defaults=True):

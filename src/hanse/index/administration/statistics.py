@@ -13,6 +13,17 @@ from hanse.index.administration.requests import ByNames, Stats
 from hanse.index.service import Indices
 from hanse.transport.actions import Call
 
+_EMPTY: dict[str, Any] = {
+    "warmer": {"current": 0, "total": 0, "total_time_in_millis": 0},
+    "query_cache": {"memory_size_in_bytes": 0, "total_count": 0, "hit_count": 0, "miss_count": 0, "evictions": 0},
+    "request_cache": {"memory_size_in_bytes": 0, "evictions": 0, "hit_count": 0, "miss_count": 0},
+    "fielddata": {"memory_size_in_bytes": 0, "evictions": 0},
+    "completion": {"size_in_bytes": 0},
+    "recovery": {"current_as_source": 0, "current_as_target": 0, "throttle_time_in_millis": 0},
+    "bulk": {"total_operations": 0, "total_time_in_millis": 0, "total_size_in_bytes": 0},
+}
+"""Sections of machinery Hanse does not have; monitoring tools read them all the same."""
+
 
 class IndexStatistics:
     def __init__(self, cluster: ClusterService, indices: Indices) -> None:
@@ -28,7 +39,7 @@ class IndexStatistics:
             index = self._cluster.state.indices[name]
             if not index.is_open:
                 continue
-            shards = {str(shard.number): shard.stats() for shard in self._indices.get(name).shards}
+            shards = {str(shard.number): _EMPTY | shard.stats() for shard in self._indices.get(name).shards}
             merged: dict[str, Any] = {}
             for stats in shards.values():
                 merged = added(merged, stats)
@@ -50,28 +61,21 @@ class IndexStatistics:
         }
 
     def _shard_entry(self, stats: dict[str, Any]) -> dict[str, Any]:
-        node = next(iter(self._cluster.state.nodes), None)
-        routing = {"state": "STARTED", "primary": True, "node": node, "relocating_node": None}
-        return {"routing": routing, **stats}
+        return {"routing": {**self._routing(), "relocating_node": None}, **stats}
+
+    def _routing(self) -> dict[str, Any]:
+        return {"state": "STARTED", "primary": True, "node": next(iter(self._cluster.state.nodes), None)}
 
     async def segments(self, call: Call, request: ByNames) -> dict[str, Any]:
+        """One entry a shard stands for all its segments: they are tantivy's, and it merges them by itself."""
         indices: dict[str, Any] = {}
         for name in sorted(call.targets.names):
-            shards: dict[str, Any] = {}
+            shards = {}
             for shard in self._indices.get(name).shards:
                 stats = shard.stats()
-                shards[str(shard.number)] = [
-                    {
-                        "routing": {
-                            "state": "STARTED",
-                            "primary": True,
-                            "node": next(iter(self._cluster.state.nodes), None),
-                        },
-                        "num_committed_segments": stats["segments"]["count"],
-                        "num_search_segments": stats["segments"]["count"],
-                        "segments": {},
-                    }
-                ]
+                count = stats["segments"]["count"]
+                entry = {"routing": self._routing(), "num_committed_segments": count, "num_search_segments": count}
+                shards[str(shard.number)] = [{**entry, "segments": {"_0": _segment(stats)} if count else {}}]
             indices[name] = {"shards": shards}
         count = sum(len(entry["shards"]) for entry in indices.values())
         return {"_shards": {"total": count, "successful": count, "failed": 0}, "indices": indices}
@@ -98,6 +102,20 @@ class IndexStatistics:
                 ]
             }
         return answer
+
+
+def _segment(stats: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "generation": 0,
+        "num_docs": stats["docs"]["count"],
+        "deleted_docs": stats["docs"]["deleted"],
+        "size_in_bytes": stats["store"]["size_in_bytes"],
+        "committed": True,
+        "search": True,
+        "version": "10.3.1",
+        "compound": False,
+        "attributes": {},
+    }
 
 
 def health_of(index: IndexMetadata, data_nodes: int = 1) -> str:

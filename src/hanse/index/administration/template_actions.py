@@ -16,6 +16,7 @@ from hanse.index.administration.bodies import alias_json
 from hanse.index.administration.create import build
 from hanse.index.administration.requests import ByName, PutTemplate
 from hanse.index.administration.templates import (
+    applies,
     check_component,
     check_composable,
     check_legacy,
@@ -82,8 +83,6 @@ class TemplateActions:
     async def delete_composable(self, call: Call, request: ByName) -> Acknowledged:
         def change(state: ClusterState) -> ClusterState:
             names = matching(state.index_templates, request.name, "index_template")
-            if not names and "*" not in request.name:
-                raise ResourceNotFoundError(f"index_template [{request.name}] missing")
             kept = {name: body for name, body in state.index_templates.items() if name not in names}
             return msgspec.structs.replace(state, index_templates=kept)
 
@@ -143,14 +142,18 @@ class TemplateActions:
 
 
 def _simulated(state: ClusterState, index: str) -> dict[str, Any]:
-    metadata = build(msgspec.structs.replace(state, indices={}), index, {})
+    """{} where no composable template matches."""
     chosen = composable_for(state, index)
+    if chosen is None:
+        return {}
+    metadata = build(msgspec.structs.replace(state, indices={}), index, {})
     private = ("index.uuid", "index.creation_date", "index.provided_name", "index.version.created")
     settings = {key: value for key, value in metadata.settings.items() if key not in private}
     overlapping = [
         {"name": name, "index_patterns": template["index_patterns"]}
-        for name, template in sorted(state.index_templates.items())
-        if name != chosen and name in _matches(state, index)
+        for known in (state.legacy_templates, state.index_templates)
+        for name, template in sorted(known.items())
+        if name != chosen and applies(template, index)
     ]
     return {
         "template": {
@@ -160,16 +163,6 @@ def _simulated(state: ClusterState, index: str) -> dict[str, Any]:
         },
         "overlapping": overlapping,
     }
-
-
-def _matches(state: ClusterState, index: str) -> list[str]:
-    found = []
-    rest = state
-    while (name := composable_for(rest, index)) is not None:
-        found.append(name)
-        kept = {key: body for key, body in rest.index_templates.items() if key != name}
-        rest = msgspec.structs.replace(rest, index_templates=kept)
-    return found
 
 
 def _shown(template: dict[str, Any]) -> dict[str, Any]:

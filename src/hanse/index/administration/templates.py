@@ -14,7 +14,7 @@ import msgspec
 from hanse.cluster.state import AliasMetadata, ClusterState
 from hanse.errors import IllegalArgumentError, ResourceNotFoundError
 from hanse.index import settings as index_settings
-from hanse.index.administration.bodies import parse_aliases, settings_of
+from hanse.index.administration.bodies import alias_json, mappings_of, parse_aliases, settings_of
 from hanse.index.mapping import Mapping as FieldMapping
 from hanse.settings.registry import RawValue
 
@@ -52,11 +52,16 @@ def inherited_by(state: ClusterState, index: str, *, hidden: bool = False) -> In
     return _legacy(state, index, hidden=hidden)
 
 
+def applies(template: Mapping[str, Any], index: str, *, hidden: bool = False) -> bool:
+    """Whether a pattern of the template fits; a catch-all one does not reach hidden indices."""
+    return any(fnmatchcase(index, part) for part in template["index_patterns"] if not (hidden and part == "*"))
+
+
 def composable_for(state: ClusterState, index: str, *, hidden: bool = False) -> str | None:
     matches = [
-        (int(template.get("priority") or 0), name)
+        (template.get("priority") or 0, name)
         for name, template in state.index_templates.items()
-        if any(fnmatchcase(index, pattern) for pattern in template["index_patterns"] if not (hidden and pattern == "*"))
+        if applies(template, index, hidden=hidden)
     ]
     return max(matches)[1] if matches else None
 
@@ -76,9 +81,9 @@ def compose(state: ClusterState, template: Mapping[str, Any], name: str) -> Inhe
 
 def _legacy(state: ClusterState, index: str, *, hidden: bool) -> Inherited:
     matches = sorted(
-        (int(template.get("order") or 0), name)
+        (template.get("order") or 0, name)
         for name, template in state.legacy_templates.items()
-        if any(fnmatchcase(index, pattern) for pattern in template["index_patterns"] if not (hidden and pattern == "*"))
+        if applies(template, index, hidden=hidden)
     )
     return _merged([state.legacy_templates[name] for _, name in matches], tuple(name for _, name in matches))
 
@@ -114,20 +119,18 @@ def check_composable(state: ClusterState, name: str, body: Mapping[str, Any]) ->
     if unknown:
         raise IllegalArgumentError(f"[index_template] unknown field [{unknown[0]}]")
     patterns = _patterns(body)
-    missing = [
-        component
-        for component in body.get("composed_of") or ()
-        if component not in state.component_templates
-        and component not in (body.get("ignore_missing_component_templates") or ())
-    ]
+    components, ignored = _names(body, "composed_of"), _names(body, "ignore_missing_component_templates")
+    missing = [name for name in components if name not in state.component_templates and name not in ignored]
     if missing:
         raise IllegalArgumentError(
             f"index template [{name}] specifies component templates [{', '.join(missing)}] that do not exist"
         )
-    stored = {**body, "index_patterns": patterns, "composed_of": list(body.get("composed_of") or ())}
+    stored = {**body, "index_patterns": patterns, "composed_of": components}
     if body.get("template") is not None:
         stored["template"] = _checked_template(body["template"])
-    _refuse_conflict(state, name, patterns, int(body.get("priority") or 0))
+    if body.get("priority") is not None:
+        stored["priority"] = _number(body, "priority", least=0)
+    _refuse_conflict(state, name, patterns, stored.get("priority") or 0)
     compose(state, stored, name)
     return stored
 
@@ -135,7 +138,7 @@ def check_composable(state: ClusterState, name: str, body: Mapping[str, Any]) ->
 def _refuse_conflict(state: ClusterState, name: str, patterns: list[str], priority: int) -> None:
     """Two templates of one priority may not match the same index; overlap is judged by either matching the other."""
     for other, template in state.index_templates.items():
-        if other == name or int(template.get("priority") or 0) != priority:
+        if other == name or (template.get("priority") or 0) != priority:
             continue
         theirs = template["index_patterns"]
         if any(fnmatchcase(a, b) or fnmatchcase(b, a) for a in patterns for b in theirs):
@@ -150,13 +153,30 @@ def _refuse_conflict(state: ClusterState, name: str, patterns: list[str], priori
 def check_legacy(body: Mapping[str, Any]) -> dict[str, Any]:
     patterns = _patterns(body)
     stored = {
-        "order": int(body.get("order") or 0),
+        "order": _number(body, "order"),
         "index_patterns": patterns,
         **_checked_template({key: body[key] for key in ("settings", "mappings", "aliases") if key in body}),
     }
     if "version" in body:
         stored["version"] = body["version"]
     return stored
+
+
+def _number(body: Mapping[str, Any], key: str, least: int | None = None) -> int:
+    try:
+        value = int(body.get(key) or 0)
+    except (TypeError, ValueError) as error:
+        raise IllegalArgumentError(f"Failed to parse value [{body[key]}] of [{key}] as a number") from error
+    if least is not None and value < least:
+        raise IllegalArgumentError(f"index template {key} must be >= {least}")
+    return value
+
+
+def _names(body: Mapping[str, Any], key: str) -> list[str]:
+    value = body.get(key) or []
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise IllegalArgumentError(f"[index_template] failed to parse field [{key}]: expected a list of names")
+    return value
 
 
 def _patterns(body: Mapping[str, Any]) -> list[str]:
@@ -168,6 +188,8 @@ def _patterns(body: Mapping[str, Any]) -> list[str]:
 
 def _checked_template(template: Mapping[str, Any]) -> dict[str, Any]:
     """Settings flattened with prefix, mappings compiled once so that a bad one is refused now, aliases parsed."""
+    if not isinstance(template, Mapping):
+        raise IllegalArgumentError("[template] must be an object")
     unknown = sorted(set(template) - TEMPLATE_KEYS)
     if unknown:
         raise IllegalArgumentError(f"[template] unknown field [{unknown[0]}]")
@@ -177,8 +199,10 @@ def _checked_template(template: Mapping[str, Any]) -> dict[str, Any]:
         index_settings.check_new(settings)
         checked["settings"] = settings
     if template.get("mappings"):
-        FieldMapping.from_metadata({}, {}, {}).merge(template["mappings"])
-    parse_aliases(template.get("aliases"))
+        checked["mappings"] = mappings_of(template["mappings"])
+        FieldMapping.from_metadata({}, {}, checked.get("settings") or {}).merge(checked["mappings"])
+    if template.get("aliases") is not None:
+        checked["aliases"] = {name: alias_json(alias) for name, alias in parse_aliases(template["aliases"]).items()}
     return checked
 
 

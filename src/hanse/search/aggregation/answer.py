@@ -1,6 +1,6 @@
 """The finished form of an aggregation, between merging and JSON: what pipelines read and change, what rendering prints.
 
-Tests: tests/search/aggregation/test_answer.py.
+Tests: tests/search/aggregation/test_parse.py.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A shard counts in the finest rounding that keeps its list short; joining goes to the coarsest of the partials'
 roundings, whose buckets contain the finer ones; the interval shown is chosen at the end.
-Tests: tests/search/aggregation/test_auto_date_histogram.py.
+Tests: tests/search/aggregation/test_histograms.py.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class AutoDateHistogram(DateHistogram):
         return cls(
             name=name,
             field_name=parameters.field(),
-            missing=parameters.raw("missing"),
+            missing=parameters.scalar("missing"),
             format=parameters.text("format"),
             min_doc_count=1,
             target=target,

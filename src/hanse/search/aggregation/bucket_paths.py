@@ -1,6 +1,6 @@
 """`buckets_path`: from a bucket to the number a pipeline aggregation works on.
 
-Tests: tests/search/aggregation/test_bucket_paths.py.
+Tests: tests/search/aggregation/test_pipelines.py.
 """
 
 from __future__ import annotations

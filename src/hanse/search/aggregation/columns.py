@@ -2,7 +2,7 @@
 
 A `Column` is one of six kinds (keyword, long, double, date, boolean, ip); everything above works on kinds, never on
 mapping types. An unmapped field is None: aggregations answer as for a field no document has.
-Tests: tests/search/aggregation/test_columns.py.
+Tests: tests/search/aggregation/test_terms.py.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from hanse.search.aggregation.date_text import render_date, zone
 from hanse.search.aggregation.distribution import lacks_value, range_condition, value_condition
 from hanse.search.aggregation.formats import Format, format_of, join_formats, shown_key
 from hanse.search.aggregation.histograms import DateHistogram, Histogram
-from hanse.search.aggregation.metrics import stored_value
+from hanse.search.aggregation.metrics import as_number, stored_value
 from hanse.search.aggregation.node import Aggregation, BucketAggregation, RawBucket
 from hanse.search.aggregation.parameters import Parameters
 from hanse.search.aggregation.run import Native, Partial, Scope, both
@@ -129,7 +129,7 @@ class Source:
         if isinstance(self.histogram, DateHistogram):
             return int(self.histogram.bound(value))
         if self.histogram is not None:
-            return float(value)
+            return as_number(value)
         return stored_value(column, value, self.format) if column is not None else value
 
     def shown(self, form: Format, value: Any) -> Any:

@@ -1,6 +1,6 @@
 """Dates of aggregations as text: epoch milliseconds in a field's format, bounds of a request read with date math.
 
-Formats and date math are those of mappings and queries. Tests: tests/search/aggregation/test_date_text.py.
+Formats and date math are those of mappings and queries. Tests: tests/search/aggregation/test_rounding.py.
 """
 
 from __future__ import annotations

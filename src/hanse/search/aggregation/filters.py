@@ -79,7 +79,7 @@ class Missing(SingleBucket):
 
     @classmethod
     def parse(cls, name: str, parameters: Parameters) -> Aggregation:
-        return cls(name=name, field_name=parameters.field(), has_default=parameters.raw("missing") is not None)
+        return cls(name=name, field_name=parameters.field(), has_default=parameters.scalar("missing") is not None)
 
     def scope_of(self, scope: Scope) -> Scope:
         if self.has_default:
@@ -169,11 +169,9 @@ class Filters(NamedQueries):
 
     @classmethod
     def parse(cls, name: str, parameters: Parameters) -> Aggregation:
-        given = parameters.raw("filters")
-        if not isinstance(given, dict | list) or not given:
-            raise IllegalArgumentError("[filters] cannot be empty")
-        is_keyed = isinstance(given, dict)
-        entries = sorted(given.items()) if isinstance(given, dict) else [(str(i), q) for i, q in enumerate(given)]
+        is_keyed = isinstance(parameters.raw("filters"), dict)
+        given = parameters.queries("filters")
+        entries = sorted(given.items()) if is_keyed else list(given.items())
         node = cls(name=name, queries=dict(entries), keyed=parameters.boolean("keyed", True) and is_keyed)
         node.is_named = is_keyed
         other_key = parameters.text("other_bucket_key")
@@ -213,9 +211,7 @@ class AdjacencyMatrix(NamedQueries):
 
     @classmethod
     def parse(cls, name: str, parameters: Parameters) -> Aggregation:
-        given = parameters.raw("filters")
-        if not isinstance(given, dict) or not given:
-            raise IllegalArgumentError(f"[filters] is required for [{name}] and cannot be empty")
+        given = parameters.queries("filters")
         if len(given) > cls.filters_max:
             raise IllegalArgumentError(
                 f"Number of filters is too large, must be less than or equal to: "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
 from hanse.errors import AggregationExecutionError
@@ -17,6 +17,7 @@ from hanse.search.aggregation.date_text import render_date, zone
 
 Format = list[Any]  # [kind, format or None, time zone or None]; [] for an unmapped field
 _PATTERN = re.compile(r"^((?:[^#0,.']|'[^']*')*)([#0,]*(?:\.[#0]*)?)(.*)$", re.DOTALL)
+_WIDE = Context(prec=700)  # digits enough for every double
 # Joining two kinds gives the more general one; text and numbers cannot be joined.
 _GENERALITY = {"boolean": 0, "long": 1, "date": 2, "double": 3}
 
@@ -84,7 +85,7 @@ def format_decimal(pattern: str, value: float) -> str:
     prefix, digits, suffix = match.groups()
     integer, _, fraction = digits.partition(".")
     scaled = Decimal(str(value)) * (100 if "%" in prefix + suffix else 1)
-    shown = abs(scaled).quantize(Decimal(1).scaleb(-len(fraction)), rounding=ROUND_HALF_EVEN)
+    shown = abs(scaled).quantize(Decimal(1).scaleb(-len(fraction)), rounding=ROUND_HALF_EVEN, context=_WIDE)
     whole, _, rest = f"{shown:f}".partition(".")
     least = fraction.count("0")
     rest = rest[:least] + rest[least:].rstrip("0")

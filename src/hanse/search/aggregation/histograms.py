@@ -21,7 +21,7 @@ from hanse.search.aggregation.columns import Column
 from hanse.search.aggregation.date_text import parse_date, zone
 from hanse.search.aggregation.distribution import lacks_value, range_condition
 from hanse.search.aggregation.formats import Format, format_of, join_formats, key_as_string, text_key
-from hanse.search.aggregation.metrics import stored_value
+from hanse.search.aggregation.metrics import as_number, stored_value
 from hanse.search.aggregation.node import Aggregation, BucketAggregation, RawBucket
 from hanse.search.aggregation.ordering import Order, parse_order, sort_buckets
 from hanse.search.aggregation.parameters import Parameters
@@ -47,7 +47,7 @@ class AnyHistogram(BucketAggregation):
 
     def read_common(self, parameters: Parameters) -> None:
         self.field_name = parameters.field()
-        self.missing = parameters.raw("missing")
+        self.missing = parameters.scalar("missing")
         self.format = parameters.text("format")
         self.keyed = parameters.boolean("keyed")
         self.min_doc_count = parameters.integer("min_doc_count", 0) or 0
@@ -79,7 +79,7 @@ class AnyHistogram(BucketAggregation):
 
     def bound(self, value: Any) -> float:
         """A bound of the request as a number."""
-        return float(value)
+        return as_number(value)
 
     def form(self, scope: Scope) -> Format:
         return format_of(self.column(scope), self.format)
@@ -189,7 +189,7 @@ class Histogram(AnyHistogram):
         node.offset = (parameters.number("offset", 0.0) or 0.0) % interval
         for bounds in (node.extended_bounds, node.hard_bounds):
             for side, value in bounds.items():
-                bounds[side] = float(value)
+                bounds[side] = as_number(value)
         if len(node.extended_bounds) == 2 and node.extended_bounds["min"] > node.extended_bounds["max"]:
             raise IllegalArgumentError(
                 f"[extended_bounds.min][{node.extended_bounds['min']}] cannot be greater than "

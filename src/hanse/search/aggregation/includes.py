@@ -1,6 +1,6 @@
 """`include` and `exclude` of terms: exact lists, regular expressions, partitions.
 
-Tests: tests/search/aggregation/test_includes.py.
+Tests: tests/search/aggregation/test_terms.py.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def stored_value(column: Column, value: Any, pattern: str | None = None, time_zo
             return int(value) if not isinstance(value, str) or "." not in value else int(float(value))
         if column.kind == "double":
             return float(value)
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError, OverflowError):
         raise IllegalArgumentError(f'For input string: "{value}"') from None
     return ip_to_sortable(str(value)) if column.kind == "ip" else str(value)
 
@@ -58,7 +58,7 @@ class FieldMetric(Aggregation):
         node = cls(
             name=name,
             field_name=parameters.field(),
-            missing=parameters.raw("missing"),
+            missing=parameters.scalar("missing"),
             format=parameters.text("format"),
         )
         parameters.raw("value_type")
@@ -83,13 +83,22 @@ class FieldMetric(Aggregation):
         """What a field that is not mapped amounts to: the missing value once for every document."""
         if self.missing is None:
             return []
+        value = self.missing if self.accepts_text else as_number(self.missing)
         docs = scope.run.count(scope.query)
-        return [(self.missing, docs)] if docs else []
+        return [(value, docs)] if docs else []
 
     def strings(self, form: list[Any], values: dict[str, float | None], suffix: str = "_as_string") -> dict[str, str]:
         """The formatted twins of values, where the field has a format."""
         shown = {f"{name}{suffix}": value_as_string(form, value) for name, value in values.items()}
         return {name: text for name, text in shown.items() if text is not None}
+
+
+def as_number(value: Any) -> float:
+    """A number of the request, for a field without a type to say what else it may be."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise IllegalArgumentError(f'For input string: "{value}"') from None
 
 
 @dataclass(kw_only=True)
@@ -317,7 +326,7 @@ class WeightedAvg(Aggregation):
         sides = []
         for side in ("value", "weight"):
             inner = Parameters(cls.type, name, parameters.required(side))
-            sides.append(FieldMetric(name=name, field_name=inner.field(), missing=inner.raw("missing")))
+            sides.append(FieldMetric(name=name, field_name=inner.field(), missing=inner.scalar("missing")))
             inner.finish()
         parameters.raw("value_type")
         return cls(name=name, value=sides[0], weight=sides[1], format=parameters.text("format"))
@@ -359,7 +368,7 @@ class WeightedAvg(Aggregation):
         # One side is a constant, put in for the unmapped field.
         side = self.weight if value is None else self.value
         partial = collect_level([Sum(name="s", field_name=side.field_name, missing=side.missing)], scope)["s"]
-        constant = float((self.value if value is None else self.weight).missing)
+        constant = as_number((self.value if value is None else self.weight).missing)
         total = exact_sum.value(partial["sum"])
         return {
             "products": exact_sum.canonical([total * constant]),

@@ -1,6 +1,6 @@
 """`multi_terms`: terms over combinations of fields; cut, error and order are those of `terms`.
 
-Tests: tests/search/aggregation/test_multi_terms.py.
+Tests: tests/search/aggregation/test_composite.py.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class MultiTerms(Terms):
             )
         for entry in given:
             inner = Parameters("terms", name, entry)
-            node.parts.append(Part(inner.field(), inner.raw("missing"), inner.text("format")))
+            node.parts.append(Part(inner.field(), inner.scalar("missing"), inner.text("format")))
             inner.raw("value_type")
             inner.finish()
         node.read_size(parameters)

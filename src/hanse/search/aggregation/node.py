@@ -4,7 +4,7 @@ The life of a node: `native` says what to ask of tantivy (None when it cannot be
 `read` turns the answer into a partial, `collect` makes the partial by calls of its own, `merge` joins partials (with
 the empty list as identity; associative and commutative), `finish` makes the Answer. Partials are plain MessagePack
 values.
-Tests: tests/search/aggregation/test_node.py.
+Tests: tests/search/aggregation/test_merge_equals_whole.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The order of buckets: by count, by key, by a metric below them, ties by key ascending.
 
-Tests: tests/search/aggregation/test_ordering.py.
+Tests: tests/search/aggregation/test_terms.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reading an aggregation's body strictly: types checked, unknown names refused, in Elasticsearch's words.
 
-Tests: tests/search/aggregation/test_parameters.py.
+Tests: tests/search/aggregation/test_parse.py.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from hanse.errors import IllegalArgumentError, ParsingError, XContentParseError
+
+
+INTEGER_MAX = 2**31 - 1
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -56,6 +59,24 @@ class Parameters:
             return str(value)
         raise self._wrong_type(name, value)
 
+    def scalar(self, name: str) -> Any:
+        """A text, number or boolean."""
+        value = self.raw(name)
+        if isinstance(value, dict | list):
+            raise self._wrong_type(name, value)
+        return value
+
+    def queries(self, name: str) -> dict[str, dict[str, Any]]:
+        """Named queries; a list's are named by their positions."""
+        value = self.raw(name)
+        if not isinstance(value, dict | list) or not value:
+            raise IllegalArgumentError(f"[{name}] cannot be empty")
+        found = dict(value) if isinstance(value, dict) else {str(i): query for i, query in enumerate(value)}
+        for query in found.values():
+            if not isinstance(query, dict):
+                raise self._wrong_type(name, query)
+        return found
+
     def number(self, name: str, default: float | None = None) -> float | None:
         value = self.raw(name)
         if value is None:
@@ -69,7 +90,11 @@ class Parameters:
 
     def integer(self, name: str, default: int | None = None) -> int | None:
         value = self.number(name)
-        return default if value is None else int(value)
+        if value is None:
+            return default
+        if not abs(value) <= INTEGER_MAX:
+            raise self._failed(name) from IllegalArgumentError(f"Value [{value}] is out of range for an integer")
+        return int(value)
 
     def boolean(self, name: str, default: bool = False) -> bool:
         value = self.raw(name)

@@ -21,7 +21,7 @@ from hanse.search.aggregation.columns import Column, ip_from_sortable, ip_to_sor
 from hanse.search.aggregation.date_text import parse_date, render_date, zone
 from hanse.search.aggregation.distribution import lacks_value, range_condition
 from hanse.search.aggregation.formats import Format, format_of, join_formats, key_as_string
-from hanse.search.aggregation.metrics import stored_value
+from hanse.search.aggregation.metrics import as_number, stored_value
 from hanse.search.aggregation.node import Aggregation, BucketAggregation, RawBucket
 from hanse.search.aggregation.parameters import Parameters
 from hanse.search.aggregation.run import Native, Partial, Scope, either
@@ -56,7 +56,7 @@ class AnyRange(BucketAggregation):
         node = cls(
             name=name,
             field_name=parameters.field(),
-            missing=parameters.raw("missing"),
+            missing=parameters.scalar("missing"),
             format=parameters.text("format"),
             keyed=parameters.boolean("keyed"),
         )
@@ -84,7 +84,7 @@ class AnyRange(BucketAggregation):
 
     def select(self, scope: Scope, found: list[RawBucket]) -> tuple[list[RawBucket], dict[str, Any]]:
         column = self.column(scope)
-        now_ms = scope.run.context.now_ms
+        now_ms = scope.run.now_ms
         bounds = [list(self.bounds(column, asked, now_ms)) for asked in self.ranges]
         return found, {"bounds": [bounds] if column is not None else [], "format": self.form(column)}
 
@@ -162,16 +162,13 @@ class NumericRange(AnyRange):
         return column
 
     def bounds(self, column: Column | None, asked: AskedRange, now_ms: int | None = None) -> Bounds:
-        try:
-            low, high = (None if v is None else self.number(column, v, now_ms) for v in (asked.low, asked.high))
-        except (TypeError, ValueError):
-            raise IllegalArgumentError(f'For input string: "{asked.low}"') from None
+        low, high = (None if v is None else self.number(column, v, now_ms) for v in (asked.low, asked.high))
         return low, high
 
     def number(self, column: Column | None, value: Any, now_ms: int | None = None) -> float:
         if column is not None and column.kind == "date" and isinstance(value, str):
             return float(parse_date(value, self.format or column.format, now_ms=now_ms))
-        return float(value)
+        return as_number(value)
 
     def text(self, form: Format, bound: Any) -> str:
         return (key_as_string(form, bound) if form else None) or repr(float(bound))
@@ -181,7 +178,7 @@ class NumericRange(AnyRange):
 
     def engine_bounds(self, scope: Scope, column: Column, asked: AskedRange) -> Bounds | None:
         """The bounds tantivy compares with, None when nothing can lie between them."""
-        low, high = self.bounds(column, asked, scope.run.context.now_ms)
+        low, high = self.bounds(column, asked, scope.run.now_ms)
         if column.is_integral:
             if (low is not None and low >= _INTEGER_LIMIT) or (high is not None and high <= -_INTEGER_LIMIT):
                 return None

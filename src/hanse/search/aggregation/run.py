@@ -3,19 +3,21 @@
 `collect_level` sends every aggregation of a level that tantivy can compute, with all of their descendants that it can
 compute, in one call; the others run on their own. When tantivy's bucket limit stops such a call the level falls apart
 into single aggregations, each then collected bucket by bucket, so the answer is the same, only dearer.
-Tests: tests/search/aggregation/test_run.py.
+Tests: tests/search/aggregation/test_merge_equals_whole.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import tantivy
 
-from hanse.errors import IllegalArgumentError
+from hanse.errors import AggregationExecutionError, IllegalArgumentError
 from hanse.search.aggregation.columns import Column, FieldLookup, resolve
+from hanse.search.aggregation.date_text import to_millis
 
 if TYPE_CHECKING:
     from hanse.search.aggregation.node import Aggregation
@@ -65,6 +67,12 @@ class Run:
     compile_query: Callable[[dict[str, Any]], tantivy.Query]
     context: CollectContext
     _columns: dict[str, Column | None] = field(default_factory=dict)
+    now_ms: int = 0
+
+    def __post_init__(self) -> None:
+        # One moment for the whole run: bounds are computed when asking and again when reading the answer.
+        given = self.context.now_ms
+        self.now_ms = to_millis(datetime.now(UTC)) if given is None else given
 
     def column(self, name: str) -> Column | None:
         if name not in self._columns:
@@ -81,6 +89,11 @@ class Run:
             if "bucket limit" in str(failure) or "memory" in str(failure).lower():
                 raise BucketLimitError(str(failure)) from failure
             raise IllegalArgumentError(f"the aggregation cannot be computed: {failure}") from failure
+        except BaseException as failure:
+            # A panic of the library is no Exception and would end the thread; its class cannot be imported.
+            if type(failure).__name__ != "PanicException":
+                raise
+            raise AggregationExecutionError(f"the search library gave up on the aggregation: {failure}") from failure
         return answers
 
     def count(self, query: tantivy.Query) -> int:

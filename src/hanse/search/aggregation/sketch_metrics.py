@@ -1,7 +1,7 @@
 """The metrics that need every value: cardinality, percentiles, percentile_ranks, median_absolute_deviation.
 
 They ask tantivy for all distinct values with their counts and keep a sketch (sketches.py states the bounds).
-Tests: tests/search/aggregation/test_sketch_metrics.py.
+Tests: tests/search/aggregation/test_metrics.py.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class ValueBuckets(BucketAggregation):
 
     def read_field(self, parameters: Parameters) -> None:
         self.field_name = parameters.field()
-        self.missing = parameters.raw("missing")
+        self.missing = parameters.scalar("missing")
         self.format = parameters.text("format")
         self.value_type = parameters.text("value_type")
         self.includes = Includes.parse(parameters)
@@ -207,7 +207,8 @@ class Terms(ValueBuckets):
         is_known = self.order in ([("_count", False)], [("_count", False), ("_key", True)]) or (
             len(self.order) == 1 and self.order[0][0] == "_key"
         )
-        return is_plain and is_known and self.min_doc_count > 0 and self.shard_min_doc_count <= 1
+        counts_all = self.min_doc_count > 0 and self.shard_min_doc_count <= 1
+        return is_plain and is_known and counts_all and column.kind != "double"
 
     def buckets(self, scope: Scope, parts: dict[str, Any]) -> list[RawBucket]:
         found = super().buckets(scope, parts)

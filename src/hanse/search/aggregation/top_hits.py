@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from hanse.errors import IllegalArgumentError
+from hanse.errors import IllegalArgumentError, ParsingError
 from hanse.search.aggregation.answer import Answer, BucketBudget
 from hanse.search.aggregation.node import Aggregation
 from hanse.search.aggregation.parameters import Parameters
@@ -40,6 +40,8 @@ class TopHitsAggregation(Aggregation):
     @classmethod
     def parse(cls, name: str, parameters: Parameters) -> Aggregation:
         size, skip = parameters.integer("size", DEFAULT_SIZE) or 0, parameters.integer("from", 0) or 0
+        if size < 0 or skip < 0:
+            raise IllegalArgumentError(f"[size] and [from] must be non-negative in [{name}]")
         if skip + size > RESULT_WINDOW_MAX:
             raise IllegalArgumentError(
                 f"Top hits result window is too large, the top hits aggregator [{name}]'s from + size must be less "
@@ -58,7 +60,11 @@ class TopHitsAggregation(Aggregation):
             return
         self.descending, self.missing_first = [], []
         for entry in sort if isinstance(sort, list) else [sort]:
-            ((path, options),) = entry.items() if isinstance(entry, dict) else ((str(entry), {}),)
+            if not isinstance(entry, str) and not (isinstance(entry, dict) and len(entry) == 1):
+                raise ParsingError(
+                    "malformed sort format, within the sort array, an object, or an actual string are allowed"
+                )
+            ((path, options),) = entry.items() if isinstance(entry, dict) else ((entry, {}),)
             detail = options if isinstance(options, dict) else {"order": options}
             default = "desc" if path == "_score" else "asc"
             self.descending.append(str(detail.get("order", default)).lower() == "desc")

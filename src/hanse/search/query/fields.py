@@ -1,6 +1,6 @@
 """How queries meet fields: which field a path means, how a value reads in it, and the exact, range and presence leaves.
 
-Everything that depends on a field's type is here. Tests: tests/search/test_fields.py.
+Everything that depends on a field's type is here. Tests: tests/search/test_queries.py.
 """
 
 from __future__ import annotations

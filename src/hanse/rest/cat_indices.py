@@ -1,0 +1,304 @@
+"""The pages of `_cat` about indices, their shards, aliases and templates.
+
+Tests: tests/rest/test_cat.py, tests/journeys/.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+import orjson
+
+from hanse.cluster import requests as cluster
+from hanse.cluster.requests import ReadNodes, ReadState
+from hanse.errors import IllegalArgumentError
+from hanse.index.administration import requests as actions
+from hanse.index.administration.requests import ByName, ByNames, GetAliases, Stats
+from hanse.rest.cat_table import Table, columns
+from hanse.rest.request import RestRequest
+from hanse.search.merge import render_count
+from hanse.search.parameters import count_request
+from hanse.search.request import SEARCH
+from hanse.transport.actions import IndicesOptions
+
+_EVERYTHING = IndicesOptions(expand_closed=True, forbid_closed_indices=False)
+
+
+async def indices(request: RestRequest) -> Table:
+    names, health = request.names("index"), request.text("health")
+    if health is not None and health not in ("green", "yellow", "red"):
+        raise IllegalArgumentError(f"unknown cluster health status [{health}]")
+    found = await request.run(actions.GET_INDEX, ByNames(names, request.indices_options(_EVERYTHING)))
+    chosen = tuple(found)
+    statistics = await request.run(actions.STATS, Stats(chosen, _EVERYTHING)) if chosen else {"indices": {}}
+    table = Table(
+        columns(
+            "health|h|current health status",
+            "status|s|open/close status",
+            "index|i,idx|index name",
+            "uuid|id,uuid|index uuid",
+            "pri|p,shards.primary,shardsPrimary|number of primary shards|number",
+            "rep|r,shards.replica,shardsReplica|number of replica shards|number",
+            "docs.count|dc,docsCount|available docs|number",
+            "docs.deleted|dd,docsDeleted|deleted docs|number",
+            "store.size|ss,storeSize|store size of primaries & replicas|bytes",
+            "pri.store.size||store size of primaries|bytes",
+            "dataset.size||total size of dataset|bytes",
+            "creation.date|cd|index creation date (millisecond value)|number|hidden",
+            "creation.date.string|cds|index creation date (as string)||hidden",
+        )
+    )
+    for name in sorted(found):
+        settings = found[name]["settings"]
+        entry = statistics["indices"].get(name)
+        total = entry["total"] if entry else {}
+        size = total.get("store", {}).get("size_in_bytes")
+        created = int(settings["index.creation_date"])
+        row = {
+            "health": entry["health"] if entry else "green",
+            "status": "open" if entry else "close",
+            "index": name,
+            "uuid": settings["index.uuid"],
+            "pri": settings["index.number_of_shards"],
+            "rep": settings["index.number_of_replicas"],
+            "docs.count": total.get("docs", {}).get("count"),
+            "docs.deleted": total.get("docs", {}).get("deleted"),
+            "store.size": size,
+            "pri.store.size": size,
+            "dataset.size": size,
+            "creation.date": created,
+            "creation.date.string": _iso(created),
+        }
+        if health is None or row["health"] == health:
+            table.rows.append(row)
+    return table
+
+
+async def shards(request: RestRequest) -> Table:
+    names = request.names("index")
+    statistics = await request.run(actions.STATS, Stats(names, IndicesOptions(forbid_closed_indices=False)))
+    state = await request.run(cluster.STATE, ReadState(metrics=("routing_table", "nodes")))
+    table = Table(
+        columns(
+            "index|i,idx|index name",
+            "shard|s,sh|shard name|number",
+            "prirep|p,pr,primaryOrReplica|primary or replica",
+            "state|st|shard state",
+            "docs|d,dc|number of docs in shard|number",
+            "store|sto|store size of shard|bytes",
+            "dataset||size of dataset|bytes",
+            "ip||ip of node where it lives",
+            "node|n|name of node where it lives",
+            "id||unique id of node||hidden",
+        )
+    )
+    for name in sorted(statistics["indices"]):
+        for number, copies in state["routing_table"]["indices"][name]["shards"].items():
+            measured = statistics["indices"][name]["shards"][number][0]
+            for copy in copies:
+                node = state["nodes"].get(copy["node"]) or {}
+                size = measured["store"]["size_in_bytes"] if node else None
+                table.rows.append(
+                    {
+                        "index": name,
+                        "shard": int(number),
+                        "prirep": "p" if copy["primary"] else "r",
+                        "state": copy["state"],
+                        "docs": measured["docs"]["count"] if node else None,
+                        "store": size,
+                        "dataset": size,
+                        "ip": node.get("transport_address", "").rpartition(":")[0] or None,
+                        "node": node.get("name"),
+                        "id": copy["node"],
+                    }
+                )
+    return table
+
+
+async def aliases(request: RestRequest) -> Table:
+    answer = await request.run(
+        actions.GET_ALIASES, GetAliases((), request.names("name"), request.indices_options(actions.EVERY))
+    )
+    table = Table(
+        columns(
+            "alias|a|alias name",
+            "index|i,idx|index alias points to",
+            "filter|f,fi|filter",
+            "routing.index|ri,routingIndex|index routing",
+            "routing.search|rs,routingSearch|search routing",
+            "is_write_index|w,isWriteIndex|write index",
+        )
+    )
+    for index, entry in answer["indices"].items():
+        for alias, body in entry["aliases"].items():
+            table.rows.append(
+                {
+                    "alias": alias,
+                    "index": index,
+                    "filter": "*" if "filter" in body else "-",
+                    "routing.index": body.get("index_routing", "-"),
+                    "routing.search": body.get("search_routing", "-"),
+                    "is_write_index": _word(body["is_write_index"]) if "is_write_index" in body else "-",
+                }
+            )
+    table.rows.sort(key=lambda row: (row["alias"], row["index"]))
+    return table
+
+
+async def count(request: RestRequest) -> Table:
+    options = request.indices_options(IndicesOptions())
+    result = await request.run(SEARCH, count_request(request.names("index"), options, {}, b""))
+    now = datetime.now(UTC)
+    table = Table(
+        columns(
+            "epoch|t,time|seconds since 1970-01-01 00:00:00",
+            "timestamp|ts,hms,hhmmss|time in HH:MM:SS",
+            "count|dc,docs.count,docsCount|the document count",
+        )
+    )
+    count = orjson.loads(render_count(result))["count"]
+    table.rows.append({"epoch": int(now.timestamp()), "timestamp": now.strftime("%H:%M:%S"), "count": count})
+    return table
+
+
+async def templates(request: RestRequest) -> Table:
+    pattern = ",".join(request.names("name"))
+    legacy = await request.run(actions.GET_LEGACY_TEMPLATE, ByName(""))
+    composable = await request.run(actions.GET_INDEX_TEMPLATE, ByName(""))
+    table = Table(
+        columns(
+            "name|n|template name",
+            "index_patterns|t|template index patterns",
+            "order|o,p|template application order/priority number|number",
+            "version|v|version|number",
+            "composed_of|c|component templates comprising index template",
+        )
+    )
+    entries: list[tuple[str, dict[str, Any], int, str | None]] = [
+        (name, body, body.get("order", 0), "") for name, body in legacy.items()
+    ]
+    entries += [
+        (entry["name"], entry["index_template"], entry["index_template"].get("priority", 0), None)
+        for entry in composable["index_templates"]
+    ]
+    for name, body, order, composed in sorted(entries, key=lambda entry: entry[0]):
+        if pattern and not _fits(name, pattern):
+            continue
+        shown = composed if composed is not None else "[" + ", ".join(body.get("composed_of") or ()) + "]"
+        table.rows.append(
+            {
+                "name": name,
+                "index_patterns": "[" + ", ".join(body["index_patterns"]) + "]",
+                "order": order,
+                "version": body.get("version"),
+                "composed_of": shown,
+            }
+        )
+    return table
+
+
+def _fits(name: str, patterns: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns.split(","))
+
+
+async def recovery(request: RestRequest) -> Table:
+    answer = await request.run(actions.RECOVERY, ByNames(request.names("index"), IndicesOptions()))
+    now = _iso(time.time_ns() // 1_000_000)
+    table = Table(
+        columns(
+            "index|i,idx|index name",
+            "shard|s,sh|shard name|number",
+            "start_time|start|recovery start time||hidden",
+            "time|t,ti|recovery time",
+            "type|ty|recovery type",
+            "stage|st|recovery stage",
+            "source_node|snode|source node name",
+            "target_node|tnode|target node name",
+            "files_percent|fp|files recovered percent",
+            "bytes_percent|bp|bytes recovered percent",
+        )
+    )
+    for index, entry in answer.items():
+        for shard in entry["shards"]:
+            table.rows.append(
+                {
+                    "index": index,
+                    "shard": shard["id"],
+                    "start_time": now,
+                    "time": "0s",
+                    "type": shard["type"].lower(),
+                    "stage": shard["stage"].lower(),
+                    "source_node": "n/a",
+                    "target_node": shard["target"].get("name"),
+                    "files_percent": "100.0%",
+                    "bytes_percent": "100.0%",
+                }
+            )
+    return table
+
+
+async def segments(request: RestRequest) -> Table:
+    answer = await request.run(actions.SEGMENTS, ByNames(request.names("index"), IndicesOptions()))
+    nodes = (await request.run(cluster.NODES_INFO, ReadNodes(metrics=("_none",))))["nodes"]
+    table = Table(
+        columns(
+            "index|i,idx|index name",
+            "shard|s,sh|shard name",
+            "prirep|p,pr,primaryOrReplica|primary or replica",
+            "ip||ip of node where it lives",
+            "id||unique id of node where it lives||hidden",
+            "segment|seg|segment name",
+            "generation|g,gen|segment generation|number",
+            "docs.count|dc,docsCount|number of docs in segment|number",
+            "docs.deleted|dd,docsDeleted|number of deleted docs in segment|number",
+            "size|si|segment size in bytes|bytes",
+            "size.memory|sm,sizeMemory|segment memory in bytes|bytes",
+            "committed|ic,isCommitted|is segment committed",
+            "searchable|is,isSearchable|is segment searched",
+            "version|v,ver|version",
+            "compound|ico,isCompound|is segment compound",
+        )
+    )
+    for index, entry in answer["indices"].items():
+        for number, copies in entry["shards"].items():
+            node_id = copies[0]["routing"]["node"]
+            for name, segment in copies[0]["segments"].items():
+                table.rows.append(
+                    {
+                        "index": index,
+                        "shard": number,
+                        "prirep": "p",
+                        "ip": nodes.get(node_id, {}).get("ip"),
+                        "id": node_id,
+                        "segment": name,
+                        "generation": segment["generation"],
+                        "docs.count": segment["num_docs"],
+                        "docs.deleted": segment["deleted_docs"],
+                        "size": segment["size_in_bytes"],
+                        "size.memory": 0,
+                        "committed": _word(segment["committed"]),
+                        "searchable": _word(segment["search"]),
+                        "version": segment["version"],
+                        "compound": _word(segment["compound"]),
+                    }
+                )
+    return table
+
+
+async def fielddata(request: RestRequest) -> Table:
+    await request.run(cluster.NODES_STATS, ReadNodes())
+    return Table(
+        columns("id||node id", "host|h|host name", "ip||ip", "node|n|node", "field|f|field name", "size|s|size|bytes")
+    )
+
+
+def _word(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _iso(moment_ms: int) -> str:
+    moment = datetime.fromtimestamp(moment_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
