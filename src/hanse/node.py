@@ -29,6 +29,7 @@ from hanse.cluster.updates import ClusterService
 from hanse.errors import SettingsError
 from hanse.index import document_actions
 from hanse.index.administration import register as index_administration
+from hanse.index.administration.statistics import node_statistics
 from hanse.index.service import Indices
 from hanse.remote import nodes as remote_nodes
 from hanse.remote import search as remote_search
@@ -212,6 +213,7 @@ class Node:
             self._registry_of_settings,
             version=version,
             validators=(validate_remote_settings,),
+            gauges={"indices": lambda: node_statistics(self.indices)},
         )
         cluster_administration.register(self.actions, self.cluster, administration)
 

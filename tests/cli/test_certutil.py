@@ -87,7 +87,7 @@ def test_rsa_and_passwords(tmp_path: Path) -> None:
     assert run("cert", "--pem", "--out", tmp_path / "a.zip", "--ca-pass", "secret", *signer).exit_code == 0
     assert run("cert", "--pem", "--out", tmp_path / "b.zip", *signer, answers="secret\n").exit_code == 0
     wrong = run("cert", "--pem", "--out", tmp_path / "c.zip", "--ca-pass", "wrong", *signer)
-    assert wrong.exit_code == 1
+    assert wrong.exit_code == 78
     assert "cannot read the certificate authority" in wrong.output
     assert not (tmp_path / "c.zip").exists()
 
@@ -96,7 +96,7 @@ def test_an_output_that_exists_is_left_alone(tmp_path: Path) -> None:
     out = tmp_path / "ca.zip"
     out.write_text("precious")
     result = run("ca", "--pem", "--out", out)
-    assert result.exit_code == 1
+    assert result.exit_code == 74
     assert f"Output file '{out}' already exists" in result.output
     assert out.read_text() == "precious"
 
@@ -116,7 +116,7 @@ def test_a_file_of_instances_with_faults_names_each(tmp_path: Path, authority: P
     listed = tmp_path / "instances.yml"
     listed.write_text("instances:\n  - name: n1\n    ip: [300.1.1.1]\n  - name: 'a/b'\n  - dns: x\n")
     result = run("cert", "--pem", "--in", listed, "--out", tmp_path / "x.zip", *signed_by(authority))
-    assert result.exit_code == 1
+    assert result.exit_code == 78
     assert "Configuration for instance n1 has invalid details" in result.output
     assert " * [300.1.1.1] is not a valid IP address" in result.output
     assert "[a/b] is not a valid filename" in result.output
@@ -127,13 +127,16 @@ def test_a_file_of_instances_with_faults_names_each(tmp_path: Path, authority: P
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("ca",), "add --pem"),
-        (("cert", "--pem"), "--ca-cert FILE --ca-key FILE"),
+        (("cert", "--pem"), "Must specify either --ca or --ca-cert/--ca-key or --self-signed"),
+        (("cert", "--pem", "--ca-cert", "one"), "--ca-cert and --ca-key are needed together"),
+        (("cert", "--self-signed", "--in", "x.yml", "--multiple"), "--in cannot be used together with --multiple"),
+        (("cert", "--self-signed", "--in", "x.yml", "--name", "n"), "--in cannot be used together with --name"),
+        (("cert", "--self-signed", "--pass", "pässword"), "PKCS#12 passwords must be plain ASCII"),
         (("cert", "--pem", "--ca-cert", "missing", "--ca-key", "missing"), "No such file"),
         (("ca", "--pem", "--keysize", "512"), "key size must be between"),
         (("ca", "--pem", "--ca-dn", "CN=a,=b"), "is not a valid distinguished name"),
         (("ca", "--pem", "--days", "0"), "--days"),
-        (("ca", "--pem", "--out", "/no/such/folder/x.zip"), "does not exist"),
+        (("ca", "--pem", "--out", "/no/such/folder/x.zip"), "does not exist. Do you want"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
@@ -147,5 +150,5 @@ def test_what_is_wrong_is_said(tmp_path: Path, arguments: tuple[str, ...], words
 def test_names_that_are_none(tmp_path: Path, authority: Path) -> None:
     for wrong in (("--ip", "1.2.3"), ("--name", "a/b")):
         result = run("cert", "--pem", "--out", tmp_path / "x.zip", *wrong, *signed_by(authority))
-        assert result.exit_code == 1
+        assert result.exit_code == 64
         assert "not a valid" in result.output or "cannot be the name of a file" in result.output

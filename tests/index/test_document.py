@@ -220,6 +220,14 @@ def test_strict_mappings_name_the_field_and_its_place() -> None:
         mapped({"o": {"type": "object", "dynamic": "strict"}}, '{"o":{"y":1}}')
 
 
+def test_nested_objects_are_counted() -> None:
+    settings = {"index.mapping.nested_objects.limit": "2"}
+    mapper = DocumentMapper(mapping_of({"n": {"type": "nested"}, "o": {"type": "object"}}, settings))
+    assert mapper.map(b'{"n":[{},{}],"o":[{},{},{}]}').values == {}
+    with pytest.raises(DocumentParsingError, match=r"nested documents has exceeded the allowed limit of \[2\]"):
+        mapper.map(b'{"n":[{},{},{}]}')
+
+
 def test_writing_to_an_alias_is_refused() -> None:
     with pytest.raises(DocumentParsingError) as refused:
         mapped({"n": {"type": "long"}, "a": {"type": "alias", "path": "n"}}, '{"a":1}')

@@ -145,6 +145,17 @@ async def test_writes_wait_for_a_search_index_that_is_far_behind(shard: Shard, m
     assert len(ids_found(shard)) == 2000
 
 
+async def test_a_refresh_in_the_moment_a_round_ends_does_not_hold_the_loop(shard: Shard) -> None:
+    async def nothing() -> None:
+        return
+
+    await shard.write([index("1", title="a")])
+    shard.feed._start(nothing())
+    refreshing = asyncio.create_task(shard.refresh())
+    await refreshing
+    assert ids_found(shard) == ["1"]
+
+
 async def test_refreshes_at_the_same_time_share_the_work(shard: Shard) -> None:
     await one(shard, index("1", title="a"))
     await asyncio.gather(*(shard.refresh() for _ in range(20)))

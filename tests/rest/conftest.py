@@ -1,4 +1,4 @@
-"""A whole node inside the test process, security on, HTTP without TLS; and a bare HTTP server for routes of a test's own."""
+"""A whole node inside the test process, security on, HTTP without TLS; and a bare server for routes of a test."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import threading
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.message import Message
@@ -97,25 +98,30 @@ class NodeThread:
             "discovery.type": "single-node",
         }
         self._config, self._settings = config, read_settings(config, overrides)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="node", daemon=True)
-        self.node: Node
+        self._port: Future[int] = Future()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="node", daemon=True)
 
     def start(self) -> int:
         """The HTTP port."""
         self._thread.start()
-        return asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(30)
+        return self._port.result(30)
 
-    async def _start(self) -> int:
-        self.node = Node(self._config, self._settings, elastic_password=PASSWORD)
-        await self.node.start()
-        return int(self.node._http_address.rpartition(":")[2])
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        node = Node(self._config, self._settings, elastic_password=PASSWORD)
+        try:
+            await node.start()
+            self._port.set_result(int(node._http_address.rpartition(":")[2]))
+            await self._stop.wait()
+        except BaseException as error:
+            self._port.set_exception(error)
+            raise
+        finally:
+            await node.close()
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.node.close(), self._loop).result(30)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(30)
 
 
 @pytest.fixture(scope="session")

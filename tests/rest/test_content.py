@@ -35,7 +35,8 @@ def test_json_is_compact_and_rendered_bytes_are_spliced() -> None:
 def test_pretty_looks_as_people_know_it() -> None:
     response = RestResponse.json({"name": "x", "tags": ["a"], "none": {}, "nil": [], "n": {"m": None}})
     assert shown(response, pretty="")[0] == (
-        '{\n  "name" : "x",\n  "tags" : [\n    "a"\n  ],\n  "none" : { },\n  "nil" : [ ],\n  "n" : {\n    "m" : null\n  }\n}\n'
+        '{\n  "name" : "x",\n  "tags" : [\n    "a"\n  ],\n'
+        '  "none" : { },\n  "nil" : [ ],\n  "n" : {\n    "m" : null\n  }\n}\n'
     )
     assert shown(response, pretty="false")[0].startswith('{"name":"x"')
 

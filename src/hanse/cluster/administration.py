@@ -31,7 +31,10 @@ Validator = Callable[[Settings], None]
 
 
 class ClusterAdministration:
-    """Handlers over the cluster state and this node's settings. One node answers for all it knows."""
+    """Handlers over the cluster state and this node's settings. One node answers for all it knows.
+
+    `gauges` are further sections of `_nodes/stats`, by name, which rooms above measure.
+    """
 
     def __init__(
         self,
@@ -41,14 +44,14 @@ class ClusterAdministration:
         *,
         version: str,
         validators: tuple[Validator, ...] = (),
-        gauges: Callable[[], Mapping[str, Any]] = dict,
+        gauges: Mapping[str, Callable[[], Any]] | None = None,
     ) -> None:
         self._cluster = cluster
         self._node_settings = node_settings
         self._registry = registry
         self._version = version
         self._validators = validators
-        self._gauges = gauges
+        self._gauges = gauges or {}
         self._started = time.monotonic()
         self._started_at_ms = time.time_ns() // 1_000_000
 
@@ -197,8 +200,12 @@ class ClusterAdministration:
             "roles": sorted(node.roles),
             "attributes": node.attributes,
         }
-        sections = {**machine_gauges(self._started), **self._gauges()}
-        return shown | {name: value for name, value in sections.items() if not metrics or metrics & {"_all", name}}
+
+        def wanted(name: str) -> bool:
+            return not metrics or bool(metrics & {"_all", name})
+
+        machine = {name: value for name, value in machine_gauges(self._started).items() if wanted(name)}
+        return shown | machine | {name: gauge() for name, gauge in self._gauges.items() if wanted(name)}
 
     async def stats(self, call: Call, request: Empty) -> dict[str, Any]:
         state = self._cluster.state

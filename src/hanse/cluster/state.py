@@ -102,6 +102,9 @@ class ClusterState(msgspec.Struct, frozen=True, omit_defaults=True):
         return found
 
     def with_index(self, index: IndexMetadata) -> ClusterState:
+        """The very same state when the index is the one it holds, so that it makes no new version."""
+        if self.indices.get(index.name) is index:
+            return self
         return msgspec.structs.replace(self, indices={**self.indices, index.name: index})
 
     def without_index(self, name: str) -> ClusterState:

@@ -152,12 +152,11 @@ class SearchFeed:
         """Everything handed over before the call is visible after it."""
         wanted = self._handed_over.batches
         while self._is_behind or self._published_batches < wanted:
-            running = self._round
-            try:
-                await asyncio.shield(running or self._start(self._refresh()))
-            except HanseError:
-                if running is None:
-                    raise
+            if self._round is None:
+                await asyncio.shield(self._start(self._refresh()))
+            else:
+                # Not awaited itself: a task that is done but not yet taken off would give control back at once, forever.
+                await asyncio.wait((self._round,))
 
     async def rest(self) -> None:
         """Closes the writer of an index nobody writes to any more; what was fed is committed first."""

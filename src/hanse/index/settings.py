@@ -28,6 +28,13 @@ _FIXED = Scope.INDEX | Scope.FINAL
 _STATIC = Scope.INDEX | Scope.STATIC
 _DYNAMIC = Scope.INDEX | Scope.DYNAMIC
 
+
+
+def _values(key: str, scope: Scope, help: str) -> Setting[RawValue | None]:
+    """One value or a list of them; whoever uses it judges what it says."""
+    return Setting(key, lambda raw, name: raw, None, scope, help)
+
+
 NUMBER_OF_SHARDS = integer("index.number_of_shards", 1, _FIXED, "Primary shards, fixed at creation.", min=1, max=1024)
 NUMBER_OF_REPLICAS = integer("index.number_of_replicas", 1, _DYNAMIC, "Copies beside each primary.", min=0)
 REFRESH_INTERVAL = time_s(
@@ -79,12 +86,12 @@ INDEX_SETTINGS: list[Setting[Any]] = [
     integer("index.analyze.max_token_count", 10_000, _DYNAMIC, "Limit.", min=1),
     strings("index.query.default_field", _DYNAMIC, "Fields a query without field names searches.", ("*",)),
     optional_string("index.query_string.*", _DYNAMIC, "Kept."),
-    optional_string("index.analysis.*", _STATIC, "Analyzers, tokenizers, filters and normalizers of the index."),
-    optional_string("index.similarity.*", _STATIC, "Kept; BM25 with k1 1.2 and b 0.75 is used."),
-    optional_string("index.routing.allocation.*", _DYNAMIC, "Where copies may lie."),
+    _values("index.analysis.*", _STATIC, "Analyzers, tokenizers, filters and normalizers of the index."),
+    _values("index.similarity.*", _STATIC, "Kept; BM25 with k1 1.2 and b 0.75 is used."),
+    _values("index.routing.allocation.*", _DYNAMIC, "Where copies may lie."),
     optional_string("index.routing.rebalance.enable", _DYNAMIC, "all, primaries, replicas or none."),
     integer("index.routing_partition_size", 1, _FIXED, "Only 1.", min=1, max=1),
-    optional_string("index.routing_path", _STATIC, "Kept."),
+    _values("index.routing_path", _STATIC, "Kept."),
     integer("index.allocation.max_retries", 5, _DYNAMIC, "Kept.", min=0),
     optional_string("index.allocation.*", _DYNAMIC, "Kept."),
     time_s("index.unassigned.node_left.delayed_timeout", 60.0, _DYNAMIC, "Wait before a lost copy is made anew."),
@@ -98,8 +105,8 @@ INDEX_SETTINGS: list[Setting[Any]] = [
     string("index.write.wait_for_active_shards", "1", _DYNAMIC, "Copies that must be active before a write."),
     optional_string("index.translog.*", _DYNAMIC, "Kept; every write is on disk before it is acknowledged."),
     optional_string("index.merge.*", _DYNAMIC, "Kept."),
-    optional_string("index.store.*", _STATIC, "Kept."),
-    optional_string("index.sort.*", _STATIC, "Kept."),
+    _values("index.store.*", _STATIC, "Kept."),
+    _values("index.sort.*", _STATIC, "Kept."),
     optional_string("index.search.slowlog.*", _DYNAMIC, "Kept."),
     optional_string("index.indexing.slowlog.*", _DYNAMIC, "Kept."),
     choice("index.shard.check_on_startup", "false", ("false", "true", "checksum"), _STATIC, "Kept."),

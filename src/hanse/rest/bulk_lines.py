@@ -112,7 +112,7 @@ def _action(line: bytes, number: int) -> tuple[str, _Meta]:
         kind = "delete"
     else:
         raise _malformed(line, number, None)
-    if line.count(b"{") > 1 and _has_two_actions(action):
+    if line.count(b"{") > 2 and _has_two_actions(action):
         raise IllegalArgumentError(
             f"Malformed action/metadata line [{number}], expected END_OBJECT but found [FIELD_NAME]"
         )

@@ -12,6 +12,7 @@ from hanse.cluster.requests import Health, ReadNodes, ReadSettings, ReadState, U
 from hanse.errors import ActionRequestValidationError, IllegalArgumentError
 from hanse.rest.request import RestRequest, RestResponse
 from hanse.rest.routes import Routes
+from hanse.rest.statistics import METRICS, check_level, node_statistics, unrecognized_metric
 from hanse.settings.registry import flatten, nest
 from hanse.transport.actions import Action, Empty
 
@@ -57,8 +58,10 @@ def register(routes: Routes) -> None:
     add("GET", "/_nodes", nodes_info)
     add("GET", "/_nodes/stats", nodes_stats)
     add("GET", "/_nodes/stats/{metric}", nodes_stats)
+    add("GET", "/_nodes/stats/{metric}/{index_metric}", nodes_stats)
     add("GET", "/_nodes/{node}/stats", nodes_stats)
     add("GET", "/_nodes/{node}/stats/{metric}", nodes_stats)
+    add("GET", "/_nodes/{node}/stats/{metric}/{index_metric}", nodes_stats)
     add("GET", "/_nodes/{node}", nodes_info)
     add("GET", "/_nodes/{node}/{metric}", nodes_info)
     add("POST", "/_nodes/reload_secure_settings", reload_secure_settings)
@@ -85,10 +88,7 @@ async def health(request: RestRequest) -> RestResponse:
     if status is not None and status.lower() not in ("green", "yellow", "red"):
         raise IllegalArgumentError(f"unknown cluster health status [{status}]")
     level = request.text("level") or "cluster"
-    if level not in ("cluster", "indices", "shards"):
-        raise IllegalArgumentError(
-            f"level parameter must be one of [cluster] or [indices] or [shards] but was [{level}]"
-        )
+    check_level(level)
     answer = await request.run(
         actions.HEALTH,
         Health(
@@ -131,7 +131,7 @@ async def update_settings(request: RestRequest) -> RestResponse:
     unknown = sorted(set(body) - {"persistent", "transient"})
     if unknown:
         raise IllegalArgumentError(f"[cluster_update_settings_request] unknown field [{unknown[0]}]")
-    persistent, transient = (flatten(body.get(kind) or {}) for kind in ("persistent", "transient"))
+    persistent, transient = (flatten(_object(body, kind)) for kind in ("persistent", "transient"))
     if not persistent and not transient:
         raise ActionRequestValidationError.of("no settings to update")
     answer = await request.run(actions.UPDATE_SETTINGS, UpdateSettings(persistent, transient))
@@ -139,25 +139,45 @@ async def update_settings(request: RestRequest) -> RestResponse:
     return RestResponse.json({"acknowledged": True, **shown})
 
 
+def _object(body: dict[str, Any], key: str) -> dict[str, Any]:
+    value = body.get(key) or {}
+    if not isinstance(value, dict):
+        raise IllegalArgumentError(f"[cluster_update_settings_request] failed to parse field [{key}]: not an object")
+    return value
+
+
 async def reroute(request: RestRequest) -> RestResponse:
-    request.accept("dry_run", "explain", "metric", "retry_failed", "master_timeout", "timeout")
-    request.json_object()
-    return RestResponse.json(await request.run(actions.REROUTE, Empty()))
+    """`metric` adds that part of the state. Commands are refused: there is nowhere to move a copy to."""
+    request.accept("dry_run", "retry_failed", "master_timeout", "timeout")
+    explain, metrics = request.flag("explain"), request.names("metric")
+    if request.json_object().get("commands"):
+        raise IllegalArgumentError("shard copies cannot be moved: this cluster has one node")
+    answer = await request.run(actions.REROUTE, Empty())
+    if metrics and "none" not in metrics:
+        answer["state"] |= await request.run(actions.STATE, ReadState(metrics))
+    if explain:
+        answer["explanations"] = []
+    return RestResponse.json(answer)
 
 
 async def nodes_info(request: RestRequest) -> RestResponse:
     """`/_nodes/{x}`: x may be nodes or metrics, as Elasticsearch reads it."""
-    request.accept("flat_settings", "timeout")
+    request.accept("timeout")
+    flat = request.flag("flat_settings")
     nodes, metrics = request.names("node"), request.names("metric")
     if not metrics and nodes and all(name in NODE_METRICS for name in nodes):
         nodes, metrics = (), nodes
-    return RestResponse.json(await request.run(actions.NODES_INFO, ReadNodes(nodes, metrics)))
+    answer = await request.run(actions.NODES_INFO, ReadNodes(nodes, metrics))
+    for node in answer["nodes"].values():
+        if flat and "settings" in node:
+            node["settings"] = flatten(node["settings"])
+    return RestResponse.json(answer)
 
 
 async def nodes_stats(request: RestRequest) -> RestResponse:
+    """`/_nodes/stats/{metric}/{index_metric}?level=`: the last two shape the `indices` section."""
     request.accept(
         "timeout",
-        "level",
         "types",
         "groups",
         "fields",
@@ -166,11 +186,17 @@ async def nodes_stats(request: RestRequest) -> RestResponse:
         "include_segment_file_sizes",
         "include_unloaded_segments",
     )
-    metrics = request.names("metric")
-    unknown = [name for name in metrics if name not in NODE_METRICS]
-    if unknown:
-        raise IllegalArgumentError(f"request [{request.uri_path}] contains unrecognized metric: [{unknown[0]}]")
-    return RestResponse.json(await request.run(actions.NODES_STATS, ReadNodes(request.names("node"), metrics)))
+    metrics, index_metrics, level = request.names("metric"), request.names("index_metric"), request.text("level")
+    check_level(level or "node", whole="node")
+    for names, known in ((metrics, NODE_METRICS), (index_metrics, METRICS | {"_all"})):
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise unrecognized_metric(request.uri_path, unknown[0], known)
+    answer = await request.run(actions.NODES_STATS, ReadNodes(request.names("node"), metrics))
+    for node in answer["nodes"].values():
+        if "indices" in node:
+            node["indices"] = node_statistics(node["indices"], index_metrics, level or "node")
+    return RestResponse.json(answer)
 
 
 async def reload_secure_settings(request: RestRequest) -> RestResponse:

@@ -5,10 +5,11 @@ Tests: tests/rest/test_indices.py, tests/journeys/.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from hanse.errors import IllegalArgumentError, ParsingError
+from hanse.errors import ActionRequestValidationError, IllegalArgumentError, ParsingError
 from hanse.index.administration import requests as actions
 from hanse.index.administration.requests import (
     AddBlock,
@@ -102,18 +103,30 @@ async def get_index(request: RestRequest) -> RestResponse:
     """`features` chooses of aliases, mappings and settings."""
     request.accept("local", *_ACTIVE_SHARDS)
     flat = request.flag("flat_settings")
-    defaults = request.flag("include_defaults")
+    defaults, human = request.flag("include_defaults"), request.flag("human")
     features = (request.text("features") or "aliases,mappings,settings").split(",")
     answer = await request.run(actions.GET_INDEX, ByNames(request.names("index"), _options(request)))
     shown = {}
     for name, index in answer.items():
-        entry = {key: value for key, value in index.items() if key in features}
+        entry = {key: value for key, value in index.items() if key in features and key != "defaults"}
         if "settings" in entry:
-            entry["settings"] = dict(sorted(index["settings"].items())) if flat else nest(index["settings"])
+            settings = _readable(index["settings"]) if human else index["settings"]
+            entry["settings"] = _chosen(settings, (), flat=flat)
             if defaults:
-                entry["defaults"] = {}
+                entry["defaults"] = _chosen(index["defaults"], (), flat=flat)
         shown[name] = entry
     return RestResponse.json(shown)
+
+
+def _readable(settings: dict[str, Any]) -> dict[str, Any]:
+    """With `human`, the moment and the version also as people write them."""
+    created = datetime.fromtimestamp(int(settings["index.creation_date"]) / 1000, UTC)
+    version = int(settings["index.version.created"])
+    return {
+        **settings,
+        "index.creation_date_string": created.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "index.version.created_string": f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}",
+    }
 
 
 async def exists(request: RestRequest) -> RestResponse:
@@ -147,8 +160,6 @@ async def block(request: RestRequest) -> RestResponse:
 def _whole_index(action: Any) -> Any:
     async def handler(request: RestRequest) -> RestResponse:
         request.accept(
-            "force",
-            "wait_if_ongoing",
             "max_num_segments",
             "only_expunge_deletes",
             "flush",
@@ -158,6 +169,8 @@ def _whole_index(action: Any) -> Any:
             "query",
             "request",
         )
+        if request.flag("force") and not request.flag("wait_if_ongoing", True):
+            raise ActionRequestValidationError.of("wait_if_ongoing must be true for a force flush")
         options = request.indices_options(IndicesOptions())
         return RestResponse.json(await request.run(action, ByNames(request.names("index"), options)))
 
@@ -180,10 +193,13 @@ async def get_mapping(request: RestRequest) -> RestResponse:
 
 
 async def get_field_mapping(request: RestRequest) -> RestResponse:
-    request.accept("local", "include_defaults")
-    fields = request.names("fields")
+    request.accept("local")
+    fields, defaults = request.names("fields"), request.flag("include_defaults")
     mappings = await request.run(actions.GET_FIELD_MAPPINGS, ByNames(request.names("index"), _options(request)))
-    found = {name: {"mappings": chosen_field_mappings(m["mappings"], fields)} for name, m in mappings.items()}
+    found = {
+        name: {"mappings": chosen_field_mappings(entry["mappings"], fields, defaults=defaults)}
+        for name, entry in mappings.items()
+    }
     return RestResponse.json(found)
 
 
@@ -252,7 +268,7 @@ async def alias_exists(request: RestRequest) -> RestResponse:
 
 
 async def _aliases(request: RestRequest) -> dict[str, Any]:
-    options = request.indices_options(actions.LENIENT if not request.names("index") else actions.STRICT)
+    options = request.indices_options(actions.EVERY)
     answer: dict[str, Any] = await request.run(
         actions.GET_ALIASES, GetAliases(request.names("index"), request.names("name"), options)
     )

@@ -5,10 +5,11 @@ Tests: tests/rest/test_statistics.py.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
+from collections.abc import Collection
 from typing import Any
 
 from hanse.errors import IllegalArgumentError
+from hanse.rest.unrecognized import suggestion
 
 METRICS = frozenset(
     {
@@ -68,12 +69,28 @@ def _picked(stats: dict[str, Any], sections: set[str] | None) -> dict[str, Any]:
 def _check(metrics: tuple[str, ...], level: str, path: str) -> None:
     unknown = [name for name in metrics if name not in METRICS and name != "_all"]
     if unknown:
-        near = get_close_matches(unknown[0], METRICS, n=1)
-        hint = f" -> did you mean [{near[0]}]?" if near else ""
-        raise IllegalArgumentError(f"request [{path}] contains unrecognized metric: [{unknown[0]}]{hint}")
+        raise unrecognized_metric(path, unknown[0], METRICS)
     if "_all" in metrics and len(metrics) > 1:
         raise IllegalArgumentError(f"request [{path}] contains _all and individual metrics [{','.join(metrics)}]")
-    if level not in ("cluster", "indices", "shards"):
+    check_level(level)
+
+
+def unrecognized_metric(path: str, metric: str, known: Collection[str]) -> IllegalArgumentError:
+    return IllegalArgumentError(f"request [{path}] contains unrecognized metric: [{metric}]{suggestion(metric, known)}")
+
+
+def check_level(level: str, *, whole: str = "cluster") -> None:
+    if level not in (whole, "indices", "shards"):
         raise IllegalArgumentError(
-            f"level parameter must be one of [cluster] or [indices] or [shards] but was [{level}]"
+            f"level parameter must be one of [{whole}] or [indices] or [shards] but was [{level}]"
         )
+
+
+def node_statistics(stats: dict[str, Any], metrics: tuple[str, ...], level: str) -> dict[str, Any]:
+    """The `indices` section of one node in `_nodes/stats`."""
+    by_index = stats["indices"]
+    sections = None if not metrics or "_all" in metrics else {_SECTION.get(name, name) for name in metrics}
+    shown = _picked({key: value for key, value in stats.items() if key != "indices"}, sections)
+    if level in ("indices", "shards"):
+        shown[level] = {name: _picked(entry, sections) for name, entry in by_index.items()}
+    return shown

@@ -11,6 +11,7 @@ from hanse.index.administration import requests as actions
 from hanse.index.administration.requests import ByName, PutTemplate
 from hanse.rest.request import RestRequest, RestResponse
 from hanse.rest.routes import Routes
+from hanse.settings.registry import flatten
 from hanse.transport.actions import Action
 
 
@@ -56,10 +57,21 @@ def _put(action: Action[Any, Any]) -> Any:
 
 def _get(action: Action[Any, Any]) -> Any:
     async def handler(request: RestRequest) -> RestResponse:
-        request.accept("master_timeout", "local", "flat_settings", "include_defaults")
-        return RestResponse.json(await request.run(action, ByName(_name(request))))
+        request.accept("master_timeout", "local", "include_defaults")
+        flat = request.flag("flat_settings")
+        answer = await request.run(action, ByName(_name(request)))
+        return RestResponse.json(_flattened(answer) if flat else answer)
 
     return handler
+
+
+def _flattened(value: Any) -> Any:
+    """Every object under `settings` flat."""
+    if isinstance(value, list):
+        return [_flattened(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: flatten(item) if key == "settings" else _flattened(item) for key, item in value.items()}
 
 
 def _exists(action: Action[Any, Any]) -> Any:

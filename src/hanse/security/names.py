@@ -163,6 +163,8 @@ def _reach(asked: Asked, catalogue: NameCatalogue, selected: dict[str, bool]) ->
                 how.directly = True
         elif name in aliases:
             if options.ignore_aliases:
+                if options.ignore_unavailable:
+                    continue
                 raise IllegalArgumentError(
                     f"The provided expression [{name}] matches an alias, specify the corresponding concrete indices "
                     f"instead."

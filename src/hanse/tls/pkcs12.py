@@ -203,9 +203,7 @@ def _shrouded_key(entry: KeyEntry, password: str) -> bytes:
     )
     protection, hidden = encrypt(plain, password)
     value = der.explicit(0, der.sequence(protection, der.octets(hidden)))
-    return der.sequence(
-        der.oid(_SHROUDED_KEY_BAG), value, der.set_of(_named(entry.alias), _local_key(entry.chain[0]))
-    )
+    return der.sequence(der.oid(_SHROUDED_KEY_BAG), value, der.set_of(_named(entry.alias), _local_key(entry.chain[0])))
 
 
 def _certificate(certificate: x509.Certificate, *attributes: bytes) -> bytes:

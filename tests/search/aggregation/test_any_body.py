@@ -17,7 +17,31 @@ DOCS = [
     {"price": 5e-324},
     {},
 ]
+PRICES = {"s": {"stats": {"field": "price"}}}
 VALID: list[dict[str, Any]] = [
+    {
+        "histogram": {"field": "count", "interval": 2**60, "keyed": True},
+        "aggs": {**PRICES, "d": {"derivative": {"buckets_path": "s.sum", "gap_policy": "insert_zeros", "unit": "day"}}},
+    },
+    {
+        "histogram": {"field": "flag", "interval": 1},
+        "aggs": {
+            **PRICES,
+            "m": {"moving_fn": {"buckets_path": "s.max", "window": 2, "script": "MovingFunctions.max(values)"}},
+        },
+    },
+    {
+        "terms": {"field": "tag"},
+        "aggs": {**PRICES, "b": {"bucket_sort": {"sort": [{"s.sum": {"order": "desc"}}], "size": 2}}},
+    },
+    {
+        "filter": {"match_all": {}},
+        "aggs": {
+            "t": {"terms": {"field": "tag"}, "aggs": PRICES},
+            "p": {"percentiles_bucket": {"buckets_path": "t>s.min", "percents": [50]}},
+            "e": {"extended_stats_bucket": {"buckets_path": "t>s.min", "sigma": 1}},
+        },
+    },
     {
         "terms": {
             "field": "tag",
@@ -134,9 +158,8 @@ def damaged(draw: st.DrawFn) -> dict[str, Any]:
         elif change == "remove":
             del holder[last]
         elif isinstance(holder, dict):
-            holder[draw(st.sampled_from(["missing", "format", "keyed", "size", "time_zone", "zzz"]))] = draw(
-                st.sampled_from(WEIRD)
-            )
+            name = draw(st.sampled_from(["missing", "format", "keyed", "size", "time_zone", "zzz"]))
+            holder[name] = copy.deepcopy(draw(st.sampled_from(WEIRD)))
     return body
 
 

@@ -85,6 +85,7 @@ def build(state: ClusterState, name: str, body: dict[str, Any]) -> IndexMetadata
     for alias in aliases:
         refuse_index_name(state, alias, name)
     mapping = FieldMapping.from_metadata({}, {}, given)
+    mapping.analyzers.check()
     mappings: dict[str, Any] = {}
     slots: dict[str, Any] = {}
     for update in [*inherited.mappings, mappings_of(body.get("mappings"))]:

@@ -25,8 +25,6 @@ class IndexLifecycle:
         self._indices = indices
 
     async def delete(self, call: Call, request: ByNames) -> Acknowledged:
-        if not request.options.ignore_unavailable:
-            self._refuse_aliases(request)
         names = call.targets.names
 
         def change(state: ClusterState) -> ClusterState:
@@ -38,15 +36,6 @@ class IndexLifecycle:
         if names:
             await self._cluster.update(f"delete-index {list(names)}", change)
         return Acknowledged()
-
-    def _refuse_aliases(self, request: ByNames) -> None:
-        """Deleting through an alias would take an index the caller did not name."""
-        for name in request.indices:
-            if any(name in index.aliases for index in self._cluster.state.indices.values()):
-                raise IllegalArgumentError(
-                    f"The provided expression [{name}] matches an alias, specify the corresponding concrete indices "
-                    f"instead."
-                )
 
     async def open(self, call: Call, request: ByNames) -> dict[str, Any]:
         await self._set_state(call.targets.names, "open")

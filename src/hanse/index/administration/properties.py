@@ -49,6 +49,7 @@ class IndexProperties:
             "aliases": {name: alias_json(alias) for name, alias in sorted(index.aliases.items())},
             "mappings": index.mappings,
             "settings": index.settings,
+            "defaults": _defaults(index),
         }
 
     async def get_mappings(self, call: Call, request: ByNames) -> dict[str, Any]:
@@ -74,9 +75,8 @@ class IndexProperties:
         """Flat settings and, under `defaults`, what applies where nothing was set; REST shapes it."""
         answer: dict[str, Any] = {}
         for name in sorted(call.targets.names):
-            own = self._cluster.state.indices[name].settings
-            defaults = {key: value for key, value in index_settings.default_texts().items() if key not in own}
-            answer[name] = {"settings": own, "defaults": defaults}
+            index = self._cluster.state.indices[name]
+            answer[name] = {"settings": index.settings, "defaults": _defaults(index)}
         return answer
 
     async def put_settings(self, call: Call, request: PutSettings) -> Acknowledged:
@@ -158,6 +158,10 @@ class IndexProperties:
         if action.kind == "remove" and not removed and action.must_exist is not False:
             raise _aliases_missing(action.aliases)
         return state
+
+
+def _defaults(index: IndexMetadata) -> dict[str, RawValue]:
+    return {key: value for key, value in index_settings.default_texts().items() if key not in index.settings}
 
 
 def with_mapping(index: IndexMetadata, update: dict[str, Any]) -> IndexMetadata:

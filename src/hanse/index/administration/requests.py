@@ -8,7 +8,6 @@ import msgspec
 
 from hanse.transport.actions import Acknowledged, Action, IndicesOptions, Scope
 
-LENIENT = IndicesOptions(ignore_unavailable=True, expand_closed=True, forbid_closed_indices=False)
 STRICT = IndicesOptions(expand_closed=True, forbid_closed_indices=False)
 EVERY = IndicesOptions(expand_closed=True, expand_hidden=True, forbid_closed_indices=False)
 NO_ALIASES = IndicesOptions(ignore_aliases=True, expand_closed=True, forbid_closed_indices=False)

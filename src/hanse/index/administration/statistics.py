@@ -25,6 +25,21 @@ _EMPTY: dict[str, Any] = {
 """Sections of machinery Hanse does not have; monitoring tools read them all the same."""
 
 
+_NOTHING: dict[str, Any] = {
+    "docs": {"count": 0, "deleted": 0},
+    "store": {"size_in_bytes": 0},
+    "indexing": {"index_total": 0, "index_failed": 0, "delete_total": 0},
+    "get": {"total": 0, "exists_total": 0, "missing_total": 0},
+    "search": {"open_contexts": 0, "query_total": 0, "fetch_total": 0, "scroll_total": 0},
+    "merges": {"total": 0},
+    "refresh": {"total": 0},
+    "flush": {"total": 0},
+    "segments": {"count": 0, "memory_in_bytes": 0},
+    "translog": {"operations": 0, "size_in_bytes": 0},
+}
+"""What a node without shards says where a shard would give its own figures."""
+
+
 class IndexStatistics:
     def __init__(self, cluster: ClusterService, indices: Indices) -> None:
         self._cluster = cluster
@@ -102,6 +117,19 @@ class IndexStatistics:
                 ]
             }
         return answer
+
+
+def node_statistics(indices: Indices) -> dict[str, Any]:
+    """The `indices` section of `_nodes/stats`: sums over this node, and the same by index under `indices`."""
+    by_index: dict[str, Any] = {}
+    for service in indices:
+        for shard in service.shards:
+            sections = _without_shard_parts(_EMPTY | shard.stats())
+            by_index[service.metadata.name] = added(by_index.get(service.metadata.name, {}), sections)
+    total: dict[str, Any] = {**_EMPTY, **_NOTHING}
+    for sections in by_index.values():
+        total = added(total, sections)
+    return {**total, "indices": by_index}
 
 
 def _segment(stats: dict[str, Any]) -> dict[str, Any]:

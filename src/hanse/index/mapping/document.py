@@ -77,6 +77,7 @@ class DocumentMapper:
         self._coerce = mapping.setting("coerce", True)
         self._ignore_malformed = mapping.setting("ignore_malformed", False)
         self._ignores_beyond_limit = mapping.setting("total_fields.ignore_dynamic_beyond_limit", False)
+        self._nested_limit = mapping.nested_objects_limit
         self._plain: dict[str, Put] = {}
         self._constants: dict[str, str] = {}
         mappings = mapping.to_json()
@@ -155,17 +156,23 @@ class DocumentMapper:
                     continue
                 child = self._compile(item, full, node.dynamic)
                 node.children[name] = child
-                node.puts[name] = self._object_writer(child)
+                node.puts[name] = self._object_writer(
+                    child, self._nested_limit if item.get("type") == "nested" else None
+                )
                 node.puts.update({f"{name}.{below}": put for below, put in child.puts.items()})
             else:
                 node.puts[name] = self._leaf_writer(full, item)
         return node
 
-    def _object_writer(self, node: _Node) -> Put:
+    def _object_writer(self, node: _Node, nested_limit: int | None) -> Put:
         walk = self._walk
 
         def put(value: Any, document: Collected) -> None:
             if value.__class__ is dict:
+                if nested_limit is not None:
+                    document.nested += 1
+                    if document.nested > nested_limit:
+                        raise _too_many_nested(node.path, value, nested_limit)
                 walk(node, value, document)
             elif value.__class__ is list:
                 for item in value:
@@ -393,6 +400,14 @@ class DocumentMapper:
             raise failure.error(f"{where} {failure.reason}", caused_by=failure.cause) from failure
         cause = IllegalArgumentError("the document's objects and arrays are nested too deep")
         raise DocumentParsingError("[1:1] failed to parse", caused_by=cause) from failure
+
+
+def _too_many_nested(path: str, value: Any, limit: int) -> _Refused:
+    reason = (
+        f"The number of nested documents has exceeded the allowed limit of [{limit}]. This limit can be set by "
+        f"changing the [index.mapping.nested_objects.limit] index level setting."
+    )
+    return _Refused(path, value, reason, DocumentParsingError)
 
 
 def _put_nothing(value: Any, document: Collected) -> None:

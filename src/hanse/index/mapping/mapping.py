@@ -172,6 +172,10 @@ class Mapping:
     def depth_limit(self) -> int:
         return self._limits()["depth"]
 
+    @property
+    def nested_objects_limit(self) -> int:
+        return int(str(self._settings.get("index.mapping.nested_objects.limit", 10_000)))
+
     def _limits(self) -> dict[str, int]:
         return {name: int(str(self._settings.get(key, default))) for name, (key, default) in _LIMITS.items()}
 

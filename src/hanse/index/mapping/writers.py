@@ -29,7 +29,7 @@ _FLATTENED_DEPTH = 20
 class Collected:
     """A document while it is read."""
 
-    __slots__ = ("exists", "ignored", "keys", "multiple", "new_fields", "pretokenized", "update", "values")
+    __slots__ = ("exists", "ignored", "keys", "multiple", "nested", "new_fields", "pretokenized", "update", "values")
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
@@ -38,6 +38,7 @@ class Collected:
         self.multiple: set[str] = set()
         self.pretokenized: list[tuple[str, tantivy.PreTokenizedString]] = []
         self.keys = 0
+        self.nested = 0
         self.update: dict[str, Any] | None = None
         self.new_fields = 0
 

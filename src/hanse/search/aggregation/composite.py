@@ -23,7 +23,7 @@ from hanse.search.aggregation.formats import Format, format_of, join_formats, sh
 from hanse.search.aggregation.histograms import DateHistogram, Histogram
 from hanse.search.aggregation.metrics import as_number, stored_value
 from hanse.search.aggregation.node import Aggregation, BucketAggregation, RawBucket
-from hanse.search.aggregation.parameters import Parameters
+from hanse.search.aggregation.parameters import Parameters, token_name
 from hanse.search.aggregation.run import Native, Partial, Scope, both
 
 DEFAULT_SIZE = 10
@@ -181,7 +181,9 @@ class Composite(BucketAggregation):
             raise IllegalArgumentError(f"[size] must be greater than 0. Found [{size}] in [{name}]")
         after = parameters.raw("after")
         if after is not None:
-            if not isinstance(after, dict) or len(after) != len(names):
+            if not isinstance(after, dict):
+                raise ParsingError(f"[composite] after doesn't support values of type: {token_name(after)}")
+            if len(after) != len(names):
                 raise IllegalArgumentError(f"[after] has {len(after)} value(s) but [sources] has {len(names)}")
             for source_name in names:
                 if source_name not in after:

@@ -12,6 +12,7 @@ from hanse.errors import IllegalArgumentError
 from hanse.index.mapping.dates import DEFAULT_PATTERN, DateFormat
 from hanse.search.query import dates
 
+LONG_LIMIT = 2**63
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -41,7 +42,10 @@ def parse_date(value: object, pattern: str | None, tz: tzinfo = UTC, *, now_ms: 
     """Epoch milliseconds of a bound in the request; a JSON number is epoch milliseconds (seconds in `epoch_second`)."""
     pattern = pattern or DEFAULT_PATTERN
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return int(value * 1000) if pattern.startswith("epoch_second") else int(value)
+        scaled = value * 1000 if pattern.startswith("epoch_second") else value
+        if not abs(scaled) < LONG_LIMIT:
+            raise IllegalArgumentError(f"failed to parse date field [{value}] with format [{pattern}]")
+        return int(scaled)
     text = str(value)
     if text.startswith("now"):
         now = to_millis(datetime.now(UTC)) if now_ms is None else now_ms

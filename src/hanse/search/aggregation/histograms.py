@@ -8,7 +8,7 @@ Tests: tests/search/aggregation/test_histograms.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -186,7 +186,10 @@ class Histogram(AnyHistogram):
         if interval is None or interval <= 0 or not math.isfinite(interval):
             raise IllegalArgumentError(f"[interval] must be >0 for histogram aggregation [{name}]")
         node.interval = interval
-        node.offset = (parameters.number("offset", 0.0) or 0.0) % interval
+        offset = parameters.number("offset", 0.0) or 0.0
+        if not math.isfinite(offset):
+            raise IllegalArgumentError(f"[offset] must be finite for histogram aggregation [{name}]")
+        node.offset = offset % interval
         for bounds in (node.extended_bounds, node.hard_bounds):
             for side, value in bounds.items():
                 bounds[side] = as_number(value)
@@ -198,10 +201,18 @@ class Histogram(AnyHistogram):
         return node
 
     def floor(self, value: Any) -> float:
-        return float(math.floor((value - self.offset) / self.interval) * self.interval + self.offset)
+        return self._key(math.floor, value, 0)
 
     def next_key(self, key: float) -> float:
-        return (round((key - self.offset) / self.interval) + 1) * self.interval + self.offset
+        return self._key(round, key, 1)
+
+    def _key(self, whole: Callable[[float], int], value: float, further: int) -> float:
+        try:
+            return float((whole((value - self.offset) / self.interval) + further) * self.interval + self.offset)
+        except (OverflowError, ValueError):
+            raise IllegalArgumentError(
+                f"[interval] [{self.interval}] of histogram aggregation [{self.name}] cannot divide the value [{value}]"
+            ) from None
 
     def ask(self, scope: Scope) -> Native | None:
         column = self.column(scope)
@@ -263,6 +274,14 @@ class DateHistogram(AnyHistogram):
         node.time_zone = parameters.text("time_zone")
         node.rounding = read_rounding(parameters, node.time_zone)
         return node
+
+    def column(self, scope: Scope) -> Column | None:
+        column = AnyHistogram.column(self, scope)
+        if column is not None and column.kind == "double":
+            raise IllegalArgumentError(
+                f"Field [{self.field_name}] of type [{column.type}] is not supported for aggregation [{self.type}]"
+            )
+        return column
 
     def bound(self, value: Any) -> float:
         return parse_date(value, self.format, zone(self.time_zone))

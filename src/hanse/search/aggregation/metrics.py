@@ -15,7 +15,7 @@ from hanse.errors import IllegalArgumentError
 from hanse.search.aggregation import exact_sum
 from hanse.search.aggregation.answer import Answer, BucketBudget
 from hanse.search.aggregation.columns import Column, ip_to_sortable
-from hanse.search.aggregation.date_text import parse_date, zone
+from hanse.search.aggregation.date_text import LONG_LIMIT, parse_date, zone
 from hanse.search.aggregation.distribution import all_terms, all_values, has_value, in_parts
 from hanse.search.aggregation.formats import format_of, join_formats, value_as_string
 from hanse.search.aggregation.node import Aggregation
@@ -31,11 +31,12 @@ def stored_value(column: Column, value: Any, pattern: str | None = None, time_zo
         if column.kind == "date":
             return parse_date(value, pattern or column.format, zone(time_zone))
         if column.kind == "boolean":
-            return {"true": 1, "false": 0, "": 0}.get(
-                str(value).lower(), None if isinstance(value, str) else int(value)
-            )
+            return {"true": 1, "false": 0, "": 0}[value.lower()] if isinstance(value, str) else int(bool(value))
         if column.kind == "long":
-            return int(value) if not isinstance(value, str) or "." not in value else int(float(value))
+            number = int(value) if not isinstance(value, str) or "." not in value else int(float(value))
+            if not -LONG_LIMIT <= number < LONG_LIMIT:
+                raise IllegalArgumentError(f"Value [{value}] is out of range for a long")
+            return number
         if column.kind == "double":
             return float(value)
     except (TypeError, ValueError, KeyError, OverflowError):
@@ -96,9 +97,12 @@ class FieldMetric(Aggregation):
 def as_number(value: Any) -> float:
     """A number of the request, for a field without a type to say what else it may be."""
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise IllegalArgumentError(f'For input string: "{value}"') from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise IllegalArgumentError(f'For input string: "{value}"')
+    return number
 
 
 @dataclass(kw_only=True)

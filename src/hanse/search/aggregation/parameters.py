@@ -11,7 +11,6 @@ from typing import Any
 
 from hanse.errors import IllegalArgumentError, ParsingError, XContentParseError
 
-
 INTEGER_MAX = 2**31 - 1
 
 

@@ -216,7 +216,9 @@ class BucketSort(Pipeline):
             raise IllegalArgumentError(f"[size] must be a positive integer: [{node.size}]")
         node.gap_policy = (parameters.text("gap_policy") or "skip").lower()
         for entry in parameters.objects("sort") or ():
-            ((path, options),) = entry.items() if isinstance(entry, dict) else ((str(entry), "asc"),)
+            if not isinstance(entry, str) and not (isinstance(entry, dict) and len(entry) == 1):
+                raise ParsingError(f"Unexpected sort in bucket_sort aggregation [{name}]")
+            ((path, options),) = entry.items() if isinstance(entry, dict) else ((entry, "asc"),)
             direction = options.get("order", "asc") if isinstance(options, dict) else options
             node.sorts.append((tokens(path), str(direction).lower() == "desc"))
             node.paths[path] = path

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 
 from hanse.errors import IllegalArgumentError
-from hanse.search.aggregation.date_text import local, to_millis
+from hanse.search.aggregation.date_text import LONG_LIMIT, local, to_millis
 
 DAY_MS = 86_400_000
 _NAIVE_EPOCH = datetime(1970, 1, 1)
@@ -36,6 +36,8 @@ def parse_fixed(text: str, setting: str = "date_histogram.fixedInterval") -> int
             f"failed to parse setting [{setting}] with value [{text}] as a time value: unit is missing or unrecognized"
         )
     millis = int(match[1]) * _FIXED_MS.get(match[2], 0)
+    if millis >= LONG_LIMIT:
+        raise IllegalArgumentError(f"failed to parse setting [{setting}] with value [{text}]: it is too long")
     if millis <= 0:
         raise IllegalArgumentError("Zero or negative time interval not supported")
     return millis
@@ -43,7 +45,7 @@ def parse_fixed(text: str, setting: str = "date_histogram.fixedInterval") -> int
 
 def parse_offset(value: object) -> int:
     """Milliseconds of `+6h`, `-1d` or a number."""
-    if isinstance(value, int):
+    if isinstance(value, int) and abs(value) < LONG_LIMIT:
         return value
     text = str(value)
     sign = -1 if text.startswith("-") else 1
@@ -83,7 +85,12 @@ class Rounding:
         if step is not None:
             return (millis - self.shift_ms) // step * step + self.shift_ms
         moved = millis - self.offset_ms
-        return (self._floor_fixed(moved) if self.unit is None else self._floor_unit(moved)) + self.offset_ms
+        try:
+            return (self._floor_fixed(moved) if self.unit is None else self._floor_unit(moved)) + self.offset_ms
+        except (ValueError, OverflowError) as failure:
+            raise IllegalArgumentError(
+                f"date [{millis}] is outside the years that intervals are computed for"
+            ) from failure
 
     def next(self, start: int) -> int:
         """The beginning of the bucket after the one that begins at `start`."""

@@ -1,0 +1,63 @@
+"""Reloads what was read from files of the config folder when the files change: users, their roles, roles.
+
+Polls, since a change must be seen on every kind of file system; a file replaced by one of the same age and size is seen
+too. Reading happens off the event loop. Tests: tests/security/test_watched_files.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+POLL_S = 1.0
+"""Elasticsearch promises five seconds."""
+
+_Seen = tuple[tuple[int, int, int, int] | None, ...]
+
+
+class Reloadable(Protocol):
+    @property
+    def files(self) -> tuple[Path, ...]: ...
+
+    def reload(self) -> None:
+        """Never raises: a file that cannot be read is logged and changes nothing."""
+        ...
+
+
+class WatchedFiles:
+    """Knows how the files looked when they were read."""
+
+    def __init__(self, readers: Iterable[Reloadable]) -> None:
+        self._seen = [(reader, _look(reader.files)) for reader in readers]
+
+    def check(self) -> bool:
+        """Reloads the readers whose files have changed. Blocks for as long as reading takes."""
+        changed = False
+        for at, (reader, before) in enumerate(self._seen):
+            now = _look(reader.files)
+            if now != before:
+                # Looked at first: a change during the reading is seen the next time.
+                self._seen[at] = (reader, now)
+                reader.reload()
+                changed = True
+        return changed
+
+    async def watch(self) -> None:
+        """Checks until it is cancelled."""
+        while self._seen:
+            await asyncio.sleep(POLL_S)
+            await asyncio.to_thread(self.check)
+
+
+def _look(files: tuple[Path, ...]) -> _Seen:
+    return tuple(_signs(path) for path in files)
+
+
+def _signs(path: Path) -> tuple[int, int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
