@@ -28,10 +28,10 @@ def document(number: int) -> bytes:
 def bulk_bodies(count: int, size: int, index: str) -> list[bytes]:
     """`count` documents in bulk bodies of `size`, ids made by the server."""
     line = b'{"index":{"_index":"%s"}}\n' % index.encode()
-    bodies = []
-    for first in range(0, count, size):
-        bodies.append(b"".join(line + document(n) + b"\n" for n in range(first, min(count, first + size))))
-    return bodies
+    return [
+        b"".join(line + document(n) + b"\n" for n in range(first, min(count, first + size)))
+        for first in range(0, count, size)
+    ]
 
 
 MAPPING = {

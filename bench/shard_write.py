@@ -8,7 +8,7 @@ single writes and opening again take.
 from __future__ import annotations
 
 import asyncio
-import random  # noqa: TID251
+import random
 import sys
 import tempfile
 import time

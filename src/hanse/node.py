@@ -47,7 +47,7 @@ from hanse.search.contexts import Contexts
 from hanse.search.document_view import SecuredDocumentView
 from hanse.security import setup as security_setup
 from hanse.security.bootstrap import ensure_elastic_password
-from hanse.security.settings import SECURITY_SETTINGS
+from hanse.security.settings import BOOTSTRAP_PASSWORD, SECURITY_SETTINGS
 from hanse.settings import elasticsearch_yml, network
 from hanse.settings import node_settings as declared
 from hanse.settings.keystore import Keystore
@@ -85,12 +85,15 @@ def read_settings(config_dir: Path, overrides: Mapping[str, str] | None = None) 
 class Node:
     """One node: rooms, ports and files."""
 
-    def __init__(self, config_dir: Path, settings: Settings, *, elastic_password: str | None = None) -> None:
+    def __init__(
+        self, config_dir: Path, settings: Settings, *, elastic_password: str | None = None, keystore_password: str = ""
+    ) -> None:
         self.settings = settings
-        self._elastic_password = elastic_password
+        self._config_dir = config_dir
         self._registry_of_settings = registry_of_settings()
-        keystore = Keystore.load(config_dir)
+        keystore = Keystore.load(config_dir, keystore_password)
         secure = dict(keystore) if keystore is not None else {}
+        self._elastic_password = elastic_password or secure.get(BOOTSTRAP_PASSWORD.key)
         declared.check_node_settings(self._registry_of_settings, settings, secure)
         self._security_enabled = settings.read(declared.SECURITY_ENABLED)
         self._transport_tls = self._contexts("transport", config_dir, secure)
@@ -197,8 +200,10 @@ class Node:
             node_id=lambda: self._node_id,
             logs_path=self._logs_path,
             is_remote_client=self._is_remote_client,
+            config_dir=self._config_dir,
         )
         self._closers.append(security.close)
+        self._tasks.spawn("watch files of users and roles", security.files.watch())
         self.gate = security.gate
         self.indices = Indices(self.cluster, self._data_path, self.settings)
         self.contexts = Contexts()

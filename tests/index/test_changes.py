@@ -108,7 +108,7 @@ async def test_an_unfollowed_shard_goes_on_after_the_leaders_last_seq_no(
 async def test_waiting_ends_with_the_next_write_or_with_the_time(leader: Shard) -> None:
     await one(leader, index("1"))
     await leader.wait_for_changes(-1, 60)
-    waiting = asyncio.ensure_future(leader.wait_for_changes(0, 60))  # noqa: TID251
+    waiting = asyncio.ensure_future(leader.wait_for_changes(0, 60))
     await asyncio.sleep(0)
     assert not waiting.done()
     await one(leader, index("2"))
@@ -120,7 +120,7 @@ async def test_waiting_ends_with_the_next_write_or_with_the_time(leader: Shard) 
 
 
 async def test_waiting_ends_when_the_index_is_deleted(here: Node, leader: Shard) -> None:
-    waiting = asyncio.ensure_future(leader.wait_for_changes(5, 60))  # noqa: TID251
+    waiting = asyncio.ensure_future(leader.wait_for_changes(5, 60))
     await asyncio.sleep(0)
     await here.delete("leader")
     async with asyncio.timeout(5):

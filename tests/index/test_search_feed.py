@@ -166,7 +166,7 @@ async def test_refreshes_at_the_same_time_share_the_work(shard: Shard) -> None:
 async def test_a_refresh_whose_caller_went_away_takes_nothing_with_it(shard: Shard) -> None:
     for at in range(20):
         await one(shard, index(str(at), title="a"))
-        refreshing = asyncio.ensure_future(shard.refresh())  # noqa: TID251
+        refreshing = asyncio.ensure_future(shard.refresh())
         await asyncio.sleep(0.001 * (at % 5))
         refreshing.cancel()
     await shard.refresh()

@@ -261,7 +261,7 @@ async def test_writes_of_many_at_once_are_all_answered(shard: Shard) -> None:
 
 
 async def test_a_write_whose_caller_went_away_is_still_whole(shard: Shard) -> None:
-    writing = asyncio.ensure_future(shard.write([index(str(at), n=at) for at in range(500)]))  # noqa: TID251
+    writing = asyncio.ensure_future(shard.write([index(str(at), n=at) for at in range(500)]))
     await asyncio.sleep(0)
     writing.cancel()
     await one(shard, index("after"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cmp_to_key
-from random import Random  # noqa: TID251  a seeded source
+from random import Random
 from typing import Any
 
 import pytest

@@ -89,7 +89,7 @@ async def test_answers_come_back_in_any_order(start_server: StartServer, context
 
     _, port = await start_server(wait)
     connection = await connect("127.0.0.1", port, hello("caller"), contexts)
-    calls = {text: asyncio.ensure_future(connection.call(ECHO, Text(text), ALICE)) for text in gates}  # noqa: TID251
+    calls = {text: asyncio.ensure_future(connection.call(ECHO, Text(text), ALICE)) for text in gates}
     gates["second"].set()
     assert await calls["second"] == Text("second")
     assert not calls["first"].done()

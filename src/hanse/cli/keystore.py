@@ -1,6 +1,7 @@
 """`hanse keystore` and `elasticsearch-keystore`: the secure settings of a node, edited on the machine it runs on.
 
-A change is saved whole or not at all. A running node reads the file at its next start. Tests: tests/cli/test_keystore.py.
+A change is saved whole or not at all. A running node reads the file at its next start.
+Tests: tests/cli/test_keystore.py.
 """
 
 from __future__ import annotations
@@ -170,9 +171,7 @@ def upgrade(tool: Tool) -> None:
 def _check_exists(tool: Tool) -> None:
     path = tool.config_dir / FILE_NAME
     if not path.exists():
-        raise Failure(
-            f"Elasticsearch keystore not found at [{path}]. Use 'create' command to create one.", DATA_ERROR
-        )
+        raise Failure(f"Elasticsearch keystore not found at [{path}]. Use 'create' command to create one.", DATA_ERROR)
 
 
 def _opened(tool: Tool) -> Keystore:

@@ -13,6 +13,20 @@ from hanse import __version__
 
 _COMMANDS = {
     "node": ("hanse.cli.node", "node", "Run a node until SIGTERM or Ctrl-C."),
+    "keystore": ("hanse.cli.keystore", "keystore", "Keep the secure settings of a node."),
+    "users": ("hanse.cli.users", "users", "Keep the users of the file realm."),
+    "reset-password": ("hanse.cli.reset_password", "reset_password", "Reset a user's password."),
+    "setup-passwords": ("hanse.cli.setup_passwords", "setup_passwords", "Passwords of a new cluster's built-in users."),
+    "create-enrollment-token": (
+        "hanse.cli.enrollment_token",
+        "create_enrollment_token",
+        "A token with which a new node takes up this cluster's certificates.",
+    ),
+    "reconfigure-node": (
+        "hanse.cli.reconfigure_node",
+        "reconfigure_node",
+        "Take up the certificates of another node's cluster.",
+    ),
     "certutil": ("hanse.cli.certutil", "certutil", "Make certificate authorities and certificates."),
     "demo": ("hanse.cli.demo", "demo", "Two secured clusters that search and follow each other."),
 }

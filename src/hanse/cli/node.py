@@ -7,6 +7,7 @@ bootstrap does. Tests: tests/cli/test_node.py, tests/journeys/.
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
 import signal
 import sys
@@ -46,7 +47,12 @@ def node(config_dir: Path, overrides: tuple[str, ...], pidfile: Path | None, qui
     try:
         settings = read_settings(config_dir, parse_overrides(overrides))
         configure_logs(settings, console=not quiet)
-        running = Node(config_dir, settings, elastic_password=os.environ.get("ELASTIC_PASSWORD"))
+        running = Node(
+            config_dir,
+            settings,
+            elastic_password=os.environ.get("ELASTIC_PASSWORD"),
+            keystore_password=_keystore_password(config_dir),
+        )
         if pidfile is not None:
             pidfile.write_text(str(os.getpid()))
         uvloop.run(_serve(running))
@@ -56,6 +62,16 @@ def node(config_dir: Path, overrides: tuple[str, ...], pidfile: Path | None, qui
     finally:
         if pidfile is not None:
             pidfile.unlink(missing_ok=True)
+
+
+def _keystore_password(config_dir: Path) -> str:
+    """From KEYSTORE_PASSWORD, else from whoever sits at the terminal when the keystore needs one."""
+    from hanse.settings.keystore import has_password
+
+    given = os.environ.get("KEYSTORE_PASSWORD")
+    if given is None and sys.stdin is not None and sys.stdin.isatty() and has_password(config_dir):
+        return getpass.getpass("Enter password for the elasticsearch keystore : ")
+    return given or ""
 
 
 async def _serve(running: object) -> None:

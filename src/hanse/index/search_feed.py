@@ -155,7 +155,7 @@ class SearchFeed:
             if self._round is None:
                 await asyncio.shield(self._start(self._refresh()))
             else:
-                # Not awaited itself: a task that is done but not yet taken off would give control back at once, forever.
+                # Not awaited itself: a task that is done but not yet taken off gives control back at once, forever.
                 await asyncio.wait((self._round,))
 
     async def rest(self) -> None:

@@ -29,7 +29,6 @@ _STATIC = Scope.INDEX | Scope.STATIC
 _DYNAMIC = Scope.INDEX | Scope.DYNAMIC
 
 
-
 def _values(key: str, scope: Scope, help: str) -> Setting[RawValue | None]:
     """One value or a list of them; whoever uses it judges what it says."""
     return Setting(key, lambda raw, name: raw, None, scope, help)

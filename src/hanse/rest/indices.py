@@ -299,7 +299,10 @@ async def update_aliases(request: RestRequest) -> RestResponse:
     unknown = sorted(set(body) - {"actions"})
     if unknown:
         raise ParsingError(f"[aliases] unknown field [{unknown[0]}]")
-    parsed = tuple(_alias_action(entry) for entry in body.get("actions") or ())
+    entries = body.get("actions") or []
+    if not isinstance(entries, list):
+        raise ParsingError("[aliases] [actions] must be a list")
+    parsed = tuple(_alias_action(entry) for entry in entries)
     if not parsed:
         raise IllegalArgumentError("No action specified")
     await request.run(actions.UPDATE_ALIASES, UpdateAliases(parsed))
@@ -312,6 +315,8 @@ def _alias_action(entry: Any) -> AliasAction:
     ((kind, body),) = entry.items()
     if kind not in ("add", "remove", "remove_index"):
         raise ParsingError(f"[alias_action] unknown field [{kind}]")
+    if not isinstance(body, dict):
+        raise ParsingError(f"[{kind}] must be an object")
     indices = _texts(body, "index", "indices")
     aliases = _texts(body, "alias", "aliases")
     if not indices:

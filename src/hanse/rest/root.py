@@ -1,7 +1,7 @@
 """`GET /`: the answer by which every client decides whether it may talk to us.
 
-It names the Elasticsearch version we are compatible with (`hanse.compatibility.version`); our own name
-and version stand in headers (strict decoders refuse members they do not know) and in `_nodes`. Tests: tests/rest/test_root.py.
+It names the Elasticsearch version we are compatible with (`hanse.compatibility.version`); our own name and version
+stand in headers (strict decoders refuse members they do not know) and in `_nodes`. Tests: tests/rest/test_root.py.
 """
 
 from __future__ import annotations

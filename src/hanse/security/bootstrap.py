@@ -20,7 +20,8 @@ _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789*+-_="
 async def ensure_elastic_password(
     store: SecurityStore, env_password: str | None, algorithm: str = "bcrypt"
 ) -> str | None:
-    """Gives `elastic` a password when it has none: `env_password` (ELASTIC_PASSWORD), else a generated one.
+    """Gives `elastic` a password when it has none: `env_password` (ELASTIC_PASSWORD, or the keystore's
+    bootstrap.password), else a generated one.
 
     Returns a generated password, which the node shows once on the terminal and never logs; None when nothing was
     generated. A password that exists is kept, whatever the environment says.
@@ -34,7 +35,7 @@ async def ensure_elastic_password(
         password = generated = "".join(secrets.choice(_ALPHABET) for _ in range(GENERATED_CHARS))
     problem = problem_with(password)
     if problem is not None:
-        raise SettingsError(f"the password in ELASTIC_PASSWORD cannot be used: {problem}")
+        raise SettingsError(f"the password in ELASTIC_PASSWORD or [bootstrap.password] cannot be used: {problem}")
     await store.put_user(ELASTIC, {**stored, "enabled": True, "password": hash_now(password, algorithm)})
     log.info("the elastic user has its first password", generated=generated is not None)
     return generated

@@ -1,4 +1,4 @@
-"""Role names to what they mean on this cluster: built-in roles first, then the stored ones.
+"""Role names to what they mean on this cluster: built-in roles first, then those of roles.yml, then the stored ones.
 
 Compiled permissions are kept per set of role names and forgotten when a stored role changes, so a change acts on the
 next request. Names that this cluster does not define contribute nothing. Tests: tests/security/test_role_store.py.
@@ -14,6 +14,7 @@ import structlog
 
 from hanse.errors import HanseError
 from hanse.security.builtin_roles import BUILTIN_ROLES
+from hanse.security.file_roles import FileRoles
 from hanse.security.permission import Permission
 from hanse.security.roles import RoleDescriptor, parse_role, role_from_stored
 from hanse.security.store import SecurityStore
@@ -27,19 +28,24 @@ PERMISSIONS_MAX = 5000
 class RoleStore:
     """Looks up roles and compiles what identities may do."""
 
-    def __init__(self, store: SecurityStore) -> None:
+    def __init__(self, store: SecurityStore, file_roles: FileRoles | None = None) -> None:
         self.entries = store
+        self._file_roles = file_roles
         self._permissions: dict[Any, Permission] = {}
         self._compiled_version = -1
 
     @property
     def version(self) -> int:
-        return self.entries.role_version
+        """Rises whenever a stored role or one of roles.yml changes."""
+        return self.entries.role_version + (self._file_roles.version if self._file_roles is not None else 0)
 
     def find(self, name: str) -> RoleDescriptor | None:
         builtin = BUILTIN_ROLES.get(name)
         if builtin is not None:
             return builtin
+        of_file = self._file_roles.find(name) if self._file_roles is not None else None
+        if of_file is not None:
+            return of_file
         stored = self.entries.roles().get(name)
         return None if stored is None else role_from_stored(name, stored)
 

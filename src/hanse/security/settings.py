@@ -47,6 +47,10 @@ NATIVE_ENABLED = boolean(
 NATIVE_ORDER = integer(
     "xpack.security.authc.realms.native.*.order", 0, Scope.STATIC, "the place in the realm chain", min=0
 )
+FILE_ENABLED = boolean(
+    "xpack.security.authc.realms.file.*.enabled", True, Scope.STATIC, "whether the file realm is used"
+)
+FILE_ORDER = integer("xpack.security.authc.realms.file.*.order", 0, Scope.STATIC, "the place in the realm chain", min=0)
 CACHE_TTL_S = time_s(
     "xpack.security.authc.realms.native.*.cache.ttl",
     20 * 60,
@@ -79,6 +83,8 @@ SECURITY_SETTINGS: tuple[Setting[Any], ...] = (
     RUN_AS_ENABLED,
     NATIVE_ENABLED,
     NATIVE_ORDER,
+    FILE_ENABLED,
+    FILE_ORDER,
     CACHE_TTL_S,
     CACHE_MAX_USERS,
     BOOTSTRAP_PASSWORD,

@@ -11,10 +11,13 @@ from pathlib import Path
 
 from hanse.security.actions import register
 from hanse.security.audit import Audit
+from hanse.security.file_roles import FileRoles
 from hanse.security.gate import Gate
 from hanse.security.realms.chain import RealmChain
+from hanse.security.realms.file import FileRealm
 from hanse.security.role_store import RoleStore
 from hanse.security.store import NameCatalogue, SecurityStore
+from hanse.security.watched_files import WatchedFiles
 from hanse.settings.registry import Settings
 from hanse.transport.actions import ActionRegistry
 
@@ -27,6 +30,8 @@ class Security:
     realms: RealmChain
     roles: RoleStore
     audit: Audit
+    files: WatchedFiles
+    """Users and roles in files of the config folder; the node runs `files.watch()` while it lives."""
 
     def close(self) -> None:
         self.realms.close()
@@ -46,10 +51,14 @@ def build(
     node_id: Callable[[], str],
     logs_path: Path,
     is_remote_client: bool = True,
+    config_dir: Path | None = None,
 ) -> Security:
     """Makes realms, roles, audit and gate from settings. Raises HanseError for what cannot start."""
-    realms = RealmChain.from_settings(settings, store, node_name)
-    roles = RoleStore(store)
+    realms = RealmChain.from_settings(settings, store, node_name, config_dir=config_dir)
+    file_roles = FileRoles(config_dir) if config_dir is not None else None
+    roles = RoleStore(store, file_roles)
+    file_realms = [realm for realm in realms.realms if isinstance(realm, FileRealm)]
+    files = WatchedFiles([*file_realms, *([file_roles] if file_roles is not None else [])])
     audit = Audit.from_settings(settings, logs_path, cluster_name, node_id)
     gate = Gate(
         registry=registry,
@@ -64,4 +73,4 @@ def build(
         node_id=node_id,
     )
     register(registry, store=store, realms=realms, roles=roles, audit=audit, running=gate.running)
-    return Security(gate, realms, roles, audit)
+    return Security(gate, realms, roles, audit, files)

@@ -30,7 +30,8 @@ class WatchedFiles:
     """Knows how the files looked when they were read."""
 
     def __init__(self, readers: Iterable[Reloadable]) -> None:
-        self._seen = [(reader, _look(reader.files)) for reader in readers]
+        # Nothing counts as seen yet: a file may change between a reader's first reading and the first check.
+        self._seen: list[tuple[Reloadable, _Seen]] = [(reader, ()) for reader in readers]
 
     def check(self) -> bool:
         """Reloads the readers whose files have changed. Blocks for as long as reading takes."""

@@ -163,7 +163,7 @@ def damaged(draw: st.DrawFn) -> dict[str, Any]:
     return body
 
 
-@settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(damaged(), st.booleans())
 def test_any_body_ends_in_an_answer_or_a_client_error(kit: Any, body: dict[str, Any], nested: bool) -> None:
     aggs = {"t": {"terms": {"field": "flag"}, "aggs": {"x": body}}} if nested else {"x": body}

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from hanse.errors import IllegalArgumentError, ParsingError
+from hanse.search.aggregation import parse_aggregations
 
 DOCS = [
     {"tag": "a", "flag": 1, "price": 1.0},
@@ -78,3 +79,13 @@ def test_nested_passes_documents_through(kit: Any) -> None:
     inner = {"back": {"reverse_nested": {}, "aggs": TOTAL}}
     answer = kit.run({"n": {"nested": {"path": "items"}, "aggs": inner}}, DOCS)["n"]
     assert answer == {"doc_count": 3, "back": {"doc_count": 3, "total": {"value": 7.0}}}
+
+
+def test_the_queries_of_a_plan_can_be_replaced(kit: Any) -> None:
+    lookup = {"terms": {"tag": {"index": "other", "id": "1", "path": "tags"}}}
+    inner = {"m": {"adjacency_matrix": {"filters": {"x": lookup}}}, "t": {"terms": {"field": "tag"}}}
+    plan = parse_aggregations({"fs": {"filters": {"filters": [A, lookup]}, "aggs": inner}, "f": {"filter": lookup}})
+    assert plan.queries == [A, lookup, lookup, lookup]
+    resolved = plan.with_queries([B if query is lookup else query for query in plan.queries])
+    assert resolved.queries == [A, B, B, B]
+    assert plan.queries == [A, lookup, lookup, lookup]

@@ -22,6 +22,7 @@ import tantivy
 
 from hanse.search.aggregation.answer import BucketBudget, count_buckets, render_all
 from hanse.search.aggregation.columns import FieldLookup
+from hanse.search.aggregation.embedded_queries import queries_in, with_queries
 from hanse.search.aggregation.node import Aggregation, Pipeline, finish_level, merge_level
 from hanse.search.aggregation.parse import parse_level
 from hanse.search.aggregation.run import CollectContext, Run, Scope, TopHits, collect_level
@@ -45,6 +46,15 @@ class AggregationPlan:
 
     nodes: list[Aggregation] = field(default_factory=list)
     pipelines: list[Pipeline] = field(default_factory=list)
+
+    @property
+    def queries(self) -> list[dict[str, Any]]:
+        """The queries of filter, filters and adjacency_matrix at every depth."""
+        return queries_in(self.nodes)
+
+    def with_queries(self, queries: Sequence[dict[str, Any]]) -> AggregationPlan:
+        """The plan with other queries in the places of `queries`, in the same order."""
+        return AggregationPlan(with_queries(self.nodes, iter(queries)), self.pipelines)
 
     def __bool__(self) -> bool:
         return bool(self.nodes or self.pipelines)

@@ -38,7 +38,7 @@ def stored_value(column: Column, value: Any, pattern: str | None = None, time_zo
                 raise IllegalArgumentError(f"Value [{value}] is out of range for a long")
             return number
         if column.kind == "double":
-            return float(value)
+            return as_number(value)
     except (TypeError, ValueError, KeyError, OverflowError):
         raise IllegalArgumentError(f'For input string: "{value}"') from None
     return ip_to_sortable(str(value)) if column.kind == "ip" else str(value)

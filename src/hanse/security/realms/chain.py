@@ -7,18 +7,21 @@ do not tell which users exist. Tests: tests/security/test_authentication.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from hanse.security import settings as security_settings
 from hanse.security.passwords import PasswordHasher, dummy_hash
-from hanse.security.realms.native import DEFAULT_NAME, Account, NativeRealm
+from hanse.security.realms import file, native
+from hanse.security.realms.file import FileRealm
+from hanse.security.realms.native import Account, NativeRealm
 from hanse.security.realms.reserved import ReservedRealm
 from hanse.security.store import SecurityStore
 from hanse.security.verified import VerifiedCredentials
-from hanse.settings.registry import Settings
+from hanse.settings.registry import Setting, Settings
 from hanse.transport.identity import Identity
 
-_NATIVE_PREFIX = "xpack.security.authc.realms.native."
+_PREFIX = "xpack.security.authc.realms."
 
 
 class Realm(Protocol):
@@ -58,17 +61,25 @@ class RealmChain:
         self._dummy = dummy_hash(verified.hasher.algorithm)
 
     @classmethod
-    def from_settings(cls, settings: Settings, store: SecurityStore, node_name: str = "") -> RealmChain:
-        """The chain as configured; reserved and native are there without configuration."""
-        names = dict.fromkeys(
-            key[len(_NATIVE_PREFIX) :].split(".")[0] for key in settings if key.startswith(_NATIVE_PREFIX)
-        )
-        name = next(iter(names), DEFAULT_NAME)
-        realms: list[Realm] = [
-            ReservedRealm(store, node_name, enabled=settings.read(security_settings.RESERVED_REALM_ENABLED))
-        ]
+    def from_settings(
+        cls, settings: Settings, store: SecurityStore, node_name: str = "", *, config_dir: Path | None = None
+    ) -> RealmChain:
+        """The chain as configured; reserved, file and native are there without configuration, in that order.
+
+        Without a `config_dir` there is no file realm.
+        """
+        name = _configured_name(settings, native.TYPE) or native.DEFAULT_NAME
+        ordered: list[tuple[int, Realm]] = []
+        if config_dir is not None:
+            file_name = _configured_name(settings, file.TYPE) or file.DEFAULT_NAME
+            if settings.read(security_settings.FILE_ENABLED.at(file_name)):
+                place = _place(settings, security_settings.FILE_ORDER.at(file_name), unset=-2)
+                ordered.append((place, FileRealm(config_dir, file_name, node_name)))
         if settings.read(security_settings.NATIVE_ENABLED.at(name)):
-            realms.append(NativeRealm(store, name, node_name))
+            place = _place(settings, security_settings.NATIVE_ORDER.at(name), unset=-1)
+            ordered.append((place, NativeRealm(store, name, node_name)))
+        reserved = ReservedRealm(store, node_name, enabled=settings.read(security_settings.RESERVED_REALM_ENABLED))
+        realms: list[Realm] = [reserved, *(realm for _, realm in sorted(ordered, key=lambda entry: entry[0]))]
         verified = VerifiedCredentials(
             PasswordHasher(settings.read(security_settings.PASSWORD_HASHING)),
             ttl_s=settings.read(security_settings.CACHE_TTL_S.at(name)),
@@ -84,15 +95,17 @@ class RealmChain:
 
     async def authenticate(self, username: str, password: str) -> Identity | None:
         """The user with this password, None when there is none, or it is disabled."""
+        checked = False
         for realm in self.realms:
             account = realm.find(username)
             if account is not None and account.password_hash is not None:
+                checked = True
                 if await self.verified.check(username, password, account.password_hash):
                     return account.identity if account.identity.enabled else None
-                return None
             if realm.ends_chain and realm.knows(username):
                 break
-        await self.verified.check(username, password, self._dummy)
+        if not checked:
+            await self.verified.check(username, password, self._dummy)
         return None
 
     def find(self, username: str) -> Identity | None:
@@ -105,3 +118,14 @@ class RealmChain:
 
     def close(self) -> None:
         self.verified.hasher.close()
+
+
+def _configured_name(settings: Settings, type: str) -> str | None:
+    """The name that elasticsearch.yml gives the realm of a type."""
+    prefix = f"{_PREFIX}{type}."
+    return next((key[len(prefix) :].split(".")[0] for key in settings if key.startswith(prefix)), None)
+
+
+def _place(settings: Settings, order: Setting[int], *, unset: int) -> int:
+    """Realms without an `order` stand before those that have one."""
+    return settings.read(order) if order.key in settings else unset

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.rest.conftest import Client
+
+
+def test_health(client: Client, index: str) -> None:
+    client.call("PUT", f"/{index}")
+    answer = client.call("GET", f"/_cluster/health/{index}?level=indices&wait_for_status=yellow")
+    assert (answer.status, answer.json["indices"][index]["status"]) == (200, "yellow")
+    late = client.call("GET", f"/_cluster/health/{index}?wait_for_status=green&timeout=10ms")
+    assert (late.status, late.json["timed_out"]) == (408, True)
+    missing = client.call("GET", "/_cluster/health/none-such?timeout=10ms")
+    assert (missing.status, missing.json["status"]) == (408, "red")
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("wait_for_status=blue", "unknown cluster health status [blue]"),
+        ("level=rack", "level parameter must be one of [cluster] or [indices] or [shards] but was [rack]"),
+        ("wait_for_active_shards=some", "cannot parse ActiveShardCount[some]"),
+        ("wait_for=green", "request [/_cluster/health] contains unrecognized parameter: [wait_for] -> did you mean"),
+        ("wait_for_nodes=x", "failed to parse wait_for_nodes [x]"),
+    ],
+)
+def test_health_refuses(client: Client, query: str, reason: str) -> None:
+    answer = client.call("GET", f"/_cluster/health?{query}")
+    assert answer.status == 400
+    assert answer.reason.startswith(reason)
+
+
+def test_state(client: Client, index: str) -> None:
+    client.call("PUT", f"/{index}")
+    whole = client.call("GET", "/_cluster/state").json
+    assert index in whole["metadata"]["indices"]
+    assert "users" not in str(whole.keys())
+    part = client.call("GET", f"/_cluster/state/routing_table/{index}").json
+    assert list(part["routing_table"]["indices"]) == [index]
+    assert "metadata" not in part
+    assert client.call("GET", "/_cluster/state/metadata/none-such?ignore_unavailable=false").status == 404
+
+
+def test_settings(client: Client) -> None:
+    try:
+        body = {
+            "persistent": {"cluster": {"max_shards_per_node": 900}},
+            "transient": {"cluster.max_shards_per_node": 800},
+        }
+        answer = client.call("PUT", "/_cluster/settings?flat_settings=true", body).json
+        assert answer == {
+            "acknowledged": True,
+            "persistent": {"cluster.max_shards_per_node": "900"},
+            "transient": {"cluster.max_shards_per_node": "800"},
+        }
+        shown = client.call("GET", "/_cluster/settings?include_defaults=true").json
+        assert shown["persistent"] == {"cluster": {"max_shards_per_node": "900"}}
+        assert shown["defaults"]["cluster"]["name"] == "harbour"
+    finally:
+        gone = {"cluster.max_shards_per_node": None}
+        answer = client.call("PUT", "/_cluster/settings", {"persistent": gone, "transient": gone}).json
+    assert answer == {"acknowledged": True, "persistent": {}, "transient": {}}
+    assert client.call("GET", "/_cluster/settings").json == {"persistent": {}, "transient": {}}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({}, "Validation Failed: 1: no settings to update;"),
+        ({"permanent": {}}, "[cluster_update_settings_request] unknown field [permanent]"),
+        ({"persistent": []}, "Validation Failed: 1: no settings to update;"),
+        ({"persistent": [1]}, "[cluster_update_settings_request] failed to parse field [persistent]: not an object"),
+        ({"persistent": {"a.b": 1}}, "persistent setting [a.b], not recognized"),
+        (
+            {"persistent": {"cluster.remote.b.skip_unavailable": "maybe"}},
+            "Failed to parse value [maybe] as only [true] or [false] are allowed",
+        ),
+    ],
+)
+def test_settings_that_are_refused(client: Client, body: dict[str, Any], reason: str) -> None:
+    answer = client.call("PUT", "/_cluster/settings", body)
+    assert answer.status == 400
+    assert answer.reason.startswith(reason)
+
+
+def test_a_remote_cluster_comes_and_goes(client: Client) -> None:
+    remote = {"seeds": ["127.0.0.1:1"], "skip_unavailable": False}
+    assert client.call("PUT", "/_cluster/settings", {"persistent": {"cluster.remote.nowhere": remote}}).status == 200
+    assert "nowhere" in client.call("GET", "/_remote/info").json
+    assert client.call("PUT", "/_cluster/settings", {"persistent": {"cluster.remote.nowhere.*": None}}).status == 200
+    assert "nowhere" not in client.call("GET", "/_remote/info").json
+
+
+@pytest.mark.parametrize(
+    ("path", "has", "lacks"),
+    [
+        ("/_nodes", {"settings", "http", "transport", "os"}, set()),
+        ("/_nodes/http", {"http"}, {"os"}),
+        ("/_nodes/_local/os,http", {"http", "os"}, {"jvm"}),
+        ("/_nodes/stats", {"jvm", "fs", "indices"}, {"settings"}),
+        ("/_nodes/stats/jvm", {"jvm"}, {"fs", "indices"}),
+        ("/_nodes/_all/stats/indices,fs", {"fs", "indices"}, {"jvm"}),
+    ],
+)
+def test_nodes(client: Client, path: str, has: set[str], lacks: set[str]) -> None:
+    answer = client.call("GET", path).json
+    (node,) = answer["nodes"].values()
+    assert has <= set(node)
+    assert not lacks & set(node)
+    assert node["name"] == "crane"
+
+
+def test_node_settings_flat(client: Client) -> None:
+    (node,) = client.call("GET", "/_nodes/settings?flat_settings=true").json["nodes"].values()
+    assert node["settings"]["cluster.name"] == "harbour"
+
+
+def test_index_statistics_of_a_node(client: Client, index: str) -> None:
+    client.call("PUT", f"/{index}/_doc/1", {"n": 1})
+    (node,) = client.call("GET", "/_nodes/stats/indices/docs?level=indices").json["nodes"].values()
+    assert node["indices"]["indices"][index] == {"docs": node["indices"]["indices"][index]["docs"]}
+    assert node["indices"]["docs"]["count"] >= 1
+    for path, known in (("transprot", "transport"), ("indices/docz", "docs")):
+        answer = client.call("GET", f"/_nodes/stats/{path}")
+        assert answer.status == 400
+        assert f"did you mean [{known}]?" in answer.reason
+
+
+@pytest.mark.parametrize(
+    "path", ["/_cluster/stats", "/_cluster/pending_tasks", "/_license", "/_xpack", "/_xpack/usage", "/_nodes/none"]
+)
+def test_others_answer(client: Client, path: str) -> None:
+    assert client.call("GET", path).status == 200
+
+
+def test_reroute(client: Client) -> None:
+    answer = client.call("POST", "/_cluster/reroute?explain=true&metric=nodes").json
+    assert (answer["acknowledged"], answer["explanations"]) == (True, [])
+    assert "nodes" in answer["state"]
+    assert client.call("POST", "/_cluster/reroute", {"commands": [{"move": {}}]}).status == 400
