@@ -286,3 +286,13 @@ def test_any_document_is_mapped_or_refused_with_a_400(source: dict[str, Any]) ->
             return
         mapping = mapping.merged(document.dynamic)
     raise AssertionError("a second mapping of the same document wanted more fields")
+
+
+def test_new_fields_inside_nested_objects_keep_the_object_nested() -> None:
+    mapping = mapping_of({"steps": {"type": "nested"}})
+    document = DocumentMapper(mapping).map(b'{"steps":[{"name":"a"}]}')
+    assert document.dynamic is not None
+    assert document.dynamic["properties"]["steps"]["type"] == "nested"
+    merged = mapping.merged(document.dynamic)
+    assert merged.object_type("steps") == "nested"
+    assert merged.field("steps.name") is not None

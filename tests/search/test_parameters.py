@@ -79,7 +79,7 @@ def test_msearch_lines() -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"{}\n{}", "The msearch request must be terminated by a newline [\n]"),
+        (b"{}\n{}", "The msearch request must be terminated by a newline [\\n]"),
         (b"\n", "Validation Failed: 1: no requests added;"),
         (b'{"foo":1}\n{}\n', "key [foo] is not supported in the metadata section"),
     ],

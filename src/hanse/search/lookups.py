@@ -22,9 +22,13 @@ _KEYS = ("index", "id", "path", "routing", "store")
 
 async def resolve_lookups(call: Call, body: SearchBody) -> SearchBody:
     """The same body, or one with the looked-up values in place."""
-    if not _has_lookup(body.query):
+    aggregations = body.aggregations
+    nested = aggregations.queries if aggregations else []
+    if not _has_lookup(body.query) and not _has_lookup(nested):
         return body
-    return replace(body, query=await _resolved(call, body.query), plans={})
+    if aggregations and nested:
+        aggregations = aggregations.with_queries([await _resolved(call, clause) for clause in nested])
+    return replace(body, query=await _resolved(call, body.query), aggregations=aggregations, plans={})
 
 
 def _has_lookup(clause: Any) -> bool:

@@ -212,7 +212,7 @@ def multi_search_request(
     if concurrent is not None and as_int(concurrent, "max_concurrent_searches") < 1:
         raise IllegalArgumentError("maxConcurrentSearchRequests must be positive")
     if body and not body.endswith(b"\n"):
-        raise IllegalArgumentError("The msearch request must be terminated by a newline [\n]")
+        raise IllegalArgumentError("The msearch request must be terminated by a newline [\\n]")
     lines = body.split(b"\n")[:-1]
     searches, position = [], 0
     while position < len(lines):

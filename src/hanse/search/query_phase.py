@@ -190,7 +190,11 @@ def _aggregate(reader: ShardReader, wanted: AggregationPlan, plan: Plan, part: P
         query=part.query,
         mapping=plan.mapping,
         compile_query=plan.compile_filter,
-        context=CollectContext(index=plan.context.index, global_query=plan.visible, render_hits=render_hits),
+        context=CollectContext(
+            index=plan.context.index,
+            global_query=plan.visible,
+            render_hits=render_hits,
+        ),
     )
 
 

@@ -1,21 +1,43 @@
 """Who the other side of a connection proved to be: the parts of its certificate that logs, realms and audits need.
 
-Reads a certificate that OpenSSL already judged (or refused); judges nothing itself. Tests: tests/tls/test_identity.py.
+Reads a certificate that OpenSSL already judged (or refused); judges nothing itself. Strings are for people; whoever
+decides by a name uses its `Rdns`, or the name of an authority could be written by another one.
+Tests: tests/tls/test_identity.py.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+Rdns = tuple[tuple[tuple[str, str], ...], ...]
+"""A distinguished name in parts: its RDNs, most significant first, each a sorted tuple of (attribute oid, value).
+
+Values are in the form in which OpenSSL compares names: case of ASCII letters and runs of white space do not count.
+"""
+
+
+_UNESCAPED = re.compile(r"(?:[^,+\\]|\\.)+|[,+]|\\", re.DOTALL)
+"""The attributes of a name and what separates them."""
+_ESCAPED_SPACE = "\\ "
+_EMAIL = x509.NameOID.EMAIL_ADDRESS
+_OTHER_NAMES = {"E": _EMAIL, "EMAIL": _EMAIL, "EMAILADDRESS": _EMAIL}
+
 
 class PeerCertificate(msgspec.Struct, frozen=True):
-    """The identifying fields of a certificate. Names are RFC 2253 strings; serial number and fingerprint are hex."""
+    """The identifying fields of a certificate. Names are RFC 2253 strings; serial number and fingerprint are hex.
+
+    `proven_issuers`: the authorities above it on the chain that OpenSSL verified, the trust anchor included. Empty when
+    nothing was verified. A name that belongs to one trust anchor is never here because another authority took it.
+    """
 
     subject: str
     issuer: str
@@ -25,6 +47,8 @@ class PeerCertificate(msgspec.Struct, frozen=True):
     not_before: datetime
     not_after: datetime
     fingerprint_sha256: str
+    subject_rdns: Rdns = ()
+    proven_issuers: tuple[Rdns, ...] = ()
 
     @property
     def common_name(self) -> str | None:
@@ -33,8 +57,55 @@ class PeerCertificate(msgspec.Struct, frozen=True):
         return str(names[0].value) if names else None
 
 
-def read_certificate(der: bytes) -> PeerCertificate:
-    """The identifying fields of one DER certificate; ValueError when it cannot be parsed."""
+def structured(name: x509.Name) -> Rdns:
+    """The name in parts, for comparing."""
+    return tuple(tuple(sorted((part.oid.dotted_string, _compared(part.value)) for part in rdn)) for rdn in name.rdns)
+
+
+def structured_text(text: str) -> Rdns:
+    """The same of a name written as RFC 2253 or 4514 has it, or with spaces behind the commas. Raises ValueError."""
+    parts = [piece.strip() for piece in _UNESCAPED.findall(text.strip())]
+    for at, part in enumerate(parts):
+        kind, equals, value = part.partition("=")
+        if equals:
+            parts[at] = f"{kind.strip().upper()}={value.strip() if not value.endswith(_ESCAPED_SPACE) else value}"
+    name = x509.Name.from_rfc4514_string("".join(parts), _OTHER_NAMES)
+    if not name.rdns:
+        raise ValueError("it is empty")
+    return structured(name)
+
+
+def _compared(value: str | bytes) -> str:
+    if isinstance(value, bytes):
+        return f"#{value.hex()}"
+    # Only what RFC 5280 and OpenSSL treat alike: no other letters, no NUL, nothing invisible is folded away.
+    folded = "".join(char.lower() if char.isascii() else char for char in value)
+    return " ".join(part for part in re.split(r"[ \t\n\r\f\v]+", folded) if part)
+
+
+def proven_issuers(chain: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]) -> tuple[Rdns, ...]:
+    """The names of the authorities on a verified chain (leaf first, trust anchor last).
+
+    Whoever runs an authority may put any name into one below it, also that of another trust anchor: such a name is
+    left out.
+    """
+    if not chain:
+        return ()
+    anchor = chain[-1]
+    if len(chain) == 1:  # the certificate itself is trusted, so what it says of its issuer is
+        return (structured(anchor.issuer),)
+    taken = {structured(other.subject) for other in anchors}
+    between = (structured(authority.subject) for authority in chain[1:-1])
+    return (structured(anchor.subject), *(name for name in between if name not in taken))
+
+
+def read_certificate(
+    der: bytes, chain: Sequence[x509.Certificate] = (), anchors: Sequence[x509.Certificate] = ()
+) -> PeerCertificate:
+    """The identifying fields of one DER certificate; ValueError when it cannot be parsed.
+
+    `chain` is the one OpenSSL verified, `anchors` what is trusted.
+    """
     certificate = x509.load_der_x509_certificate(der)
     dns_names, ip_addresses = alternative_names(certificate)
     return PeerCertificate(
@@ -46,6 +117,8 @@ def read_certificate(der: bytes) -> PeerCertificate:
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         fingerprint_sha256=certificate.fingerprint(hashes.SHA256()).hex(),
+        subject_rdns=structured(certificate.subject),
+        proven_issuers=proven_issuers(chain, anchors),
     )
 
 
@@ -68,7 +141,24 @@ def peer_certificate(transport: asyncio.BaseTransport) -> PeerCertificate | None
     if not isinstance(tls, ssl.SSLObject | ssl.SSLSocket):
         return None
     der = tls.getpeercert(binary_form=True)
-    return read_certificate(der) if der else None
+    if not der:
+        return None
+    anchors = [x509.load_der_x509_certificate(trusted) for trusted in tls.context.get_ca_certs(binary_form=True)]
+    return read_certificate(der, _verified_chain(tls), anchors)
+
+
+def _verified_chain(tls: ssl.SSLObject | ssl.SSLSocket) -> list[x509.Certificate]:
+    """Leaf first, trust anchor last; empty where nothing was verified, as in a resumed session.
+
+    Public from Python 3.13; before that it is reached through the inner object.
+    """
+    source = tls if hasattr(tls, "get_verified_chain") else getattr(tls, "_sslobj", None)
+    found = source.get_verified_chain() if source is not None else None
+    return [x509.load_der_x509_certificate(_der(certificate)) for certificate in found or ()]
+
+
+def _der(certificate: Any) -> bytes:
+    return certificate if isinstance(certificate, bytes) else ssl.PEM_cert_to_DER_cert(certificate.public_bytes())
 
 
 def shown_certificate(tls: ssl.SSLObject) -> PeerCertificate | None:
@@ -82,6 +172,6 @@ def shown_certificate(tls: ssl.SSLObject) -> PeerCertificate | None:
         first = chain[0] if chain else None
         if first is None:
             return None
-        return read_certificate(first if isinstance(first, bytes) else ssl.PEM_cert_to_DER_cert(first.public_bytes()))
+        return read_certificate(_der(first))
     except (AttributeError, ValueError, TypeError, ssl.SSLError):
         return None

@@ -145,6 +145,8 @@ class Origin:
     address: str = ""
     peer: Any = None
     opaque_id: str | None = None
+    cluster_uuid: str = ""
+    """Which cluster the calling node says it belongs to: a claim, which its certificate has to bear out."""
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ Tests: tests/transport/test_server.py.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -130,6 +131,7 @@ class ServedConnection(Channel):
 
     def _established(self, established: Established) -> None:
         self.peer = established.peer
+        self._origin = dataclasses.replace(self._origin, cluster_uuid=established.peer.cluster_uuid)
         self._timer.cancel()
         self._timer = self.loop.call_later(SILENCE_S, self._check_silence)
         self.open_frames(SERVING, {Request: self._take_request, Cancel: self._take_cancel, Ping: self._take_ping})
@@ -201,7 +203,7 @@ class ServedConnection(Channel):
     def _origin_of(self, request: Request) -> Origin:
         if request.opaque_id is None:
             return self._origin
-        return Origin("transport", self.address, self._origin.peer, request.opaque_id)
+        return dataclasses.replace(self._origin, opaque_id=request.opaque_id)
 
     def _answer(self, request: Request, answer: bytes) -> None:
         id = request.id

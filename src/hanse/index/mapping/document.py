@@ -353,8 +353,10 @@ class DocumentMapper:
             document.update = {}
         properties = document.update
         *parents, name = path.split(".")
-        for parent in parents:
+        for depth, parent in enumerate(parents, 1):
             known = properties.setdefault(parent, {"properties": {}})
+            if self._mapping.object_type(".".join(parents[:depth])) == "nested":
+                known["type"] = "nested"
             properties = known.setdefault("properties", {})
         present = properties.get(name)
         if present is None:
