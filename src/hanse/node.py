@@ -47,6 +47,7 @@ from hanse.search.contexts import Contexts
 from hanse.search.document_view import SecuredDocumentView
 from hanse.security import setup as security_setup
 from hanse.security.bootstrap import ensure_elastic_password
+from hanse.security.enrollment import EnrollmentActions, EnrollmentKeys
 from hanse.security.settings import BOOTSTRAP_PASSWORD, SECURITY_SETTINGS
 from hanse.settings import elasticsearch_yml, network
 from hanse.settings import node_settings as declared
@@ -93,6 +94,7 @@ class Node:
         self._registry_of_settings = registry_of_settings()
         keystore = Keystore.load(config_dir, keystore_password)
         secure = dict(keystore) if keystore is not None else {}
+        self._enrollment_keys = EnrollmentKeys(settings, config_dir, secure)
         self._elastic_password = elastic_password or secure.get(BOOTSTRAP_PASSWORD.key)
         declared.check_node_settings(self._registry_of_settings, settings, secure)
         self._security_enabled = settings.read(declared.SECURITY_ENABLED)
@@ -203,6 +205,7 @@ class Node:
             config_dir=self._config_dir,
         )
         self._closers.append(security.close)
+        EnrollmentActions(self._enrollment_keys, lambda: [self._transport_address]).register(self.actions)
         self._tasks.spawn("watch files of users and roles", security.files.watch())
         self.gate = security.gate
         self.indices = Indices(self.cluster, self._data_path, self.settings)

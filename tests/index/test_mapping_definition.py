@@ -95,7 +95,6 @@ def test_accepted(definition: dict[str, Any]) -> None:
         ),
         ({"f": {"type": "text", "fields": {"k": {}}}}, "No type specified for field [k]"),
         ({"f": {"type": "text", "fields": {"k": {"type": "nested"}}}}, "Type [nested] cannot be used in multi field"),
-        ({"": {"type": "long"}}, "field name cannot be an empty string"),
         ({"f": 5}, "Expected map for property [f] on field [f] but got 5"),
     ],
 )
@@ -105,6 +104,14 @@ def test_refused(properties: dict[str, Any], reason: str) -> None:
     assert refused.value.reason == f"Failed to parse mapping: {reason}"
     assert refused.value.caused_by is not None
     assert refused.value.root_causes[0].reason == reason
+
+
+def test_a_name_that_is_empty_is_an_illegal_argument_below() -> None:
+    with pytest.raises(MapperParsingError) as refused:
+        mapping_of({"": {"type": "long"}})
+    assert refused.value.reason == "Failed to parse mapping: field name cannot be an empty string"
+    assert refused.value.caused_by is not None
+    assert refused.value.caused_by.name == "illegal_argument_exception"
 
 
 @pytest.mark.parametrize(

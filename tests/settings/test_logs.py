@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import structlog
+from tests.log_setup import log_setup_kept
 
 from hanse.settings.logs import configure_logs
 from hanse.settings.registry import Settings
@@ -15,15 +16,8 @@ from hanse.settings.registry import Settings
 
 @pytest.fixture(autouse=True)
 def afterwards() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    configured = structlog.get_config()
-    yield
-    for handler in root.handlers:
-        if handler not in handlers:
-            handler.close()
-    root.handlers, root.level = handlers, level
-    structlog.configure(**configured)
+    with log_setup_kept():
+        yield
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

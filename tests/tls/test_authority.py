@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from hanse.errors import IllegalArgumentError
-from hanse.tls.authority import CertificateAuthority
+from hanse.tls.authority import CertificateAuthority, Names, dns_name, self_signed, signing_request
 from hanse.tls.identity import alternative_names
 
 
@@ -103,3 +103,37 @@ def test_files_that_do_not_make_an_authority_are_refused() -> None:
 def test_openssl_takes_it_as_an_anchor() -> None:
     context = ssl.create_default_context(cadata=CertificateAuthority.create().certificate_pem.decode())
     assert context.cert_store_stats()["x509_ca"] >= 1
+
+
+def test_a_certificate_that_signs_itself_is_its_own_anchor() -> None:
+    alone = self_signed(Names("CN=alone,O=Hanse", ("alone.example",)), 10)
+    assert alone.certificate.issuer == alone.certificate.subject
+    alone.certificate.verify_directly_issued_by(alone.certificate)
+    with pytest.raises(IllegalArgumentError, match="is not a certificate authority"):
+        CertificateAuthority.of(alone.certificate, alone.key)
+
+
+def test_a_request_carries_the_names_and_is_signed_by_its_key() -> None:
+    request, key = signing_request(Names("node-1", ("node-1.example",), ("10.0.0.1",)), key_bits=2048)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    assert request.is_signature_valid
+    names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["node-1.example"]
+
+
+def test_names_for_trust_restrictions_are_other_names() -> None:
+    certificate = CertificateAuthority.create().issue_for(Names("n", cn=("n.node.hanse.cluster",))).certificate
+    found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    (other,) = found.get_values_for_type(x509.OtherName)
+    assert (other.type_id.dotted_string, other.value) == ("2.5.4.3", b"\x0c\x14n.node.hanse.cluster")
+
+
+@pytest.mark.parametrize("text", ["", "a b", "a..b", "-a", "a-", "a/b", "*", "*.*.b", "a" * 64, "x." * 130])
+def test_what_no_host_name_may_hold(text: str) -> None:
+    with pytest.raises(IllegalArgumentError, match="is not a valid DNS name"):
+        dns_name(text)
+
+
+@pytest.mark.parametrize("text", ["a", "es01", "a-b.c", "*.a.example", "bücher.example", "my_host", "_srv.a", "a.b."])
+def test_host_names(text: str) -> None:
+    assert dns_name(text).value.isascii()

@@ -8,6 +8,7 @@ before. Tests: tests/cli/test_auto_configuration.py.
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import re
 import secrets
@@ -133,8 +134,7 @@ def _block(extra: Mapping[str, str | Sequence[str]]) -> str:
         f"  truststore.path: {CERTS}/transport.p12",
     ]
     for key, value in extra.items():
-        shown = f'"{value}"' if isinstance(value, str) else "[" + ", ".join(f'"{item}"' for item in value) + "]"
-        lines.append(f"{key}: {shown}")
+        lines.append(f"{key}: {json.dumps(value)}")  # a JSON text is YAML too
     return "\n".join([*lines, END, ""])
 
 

@@ -39,6 +39,7 @@ def node(config_dir: Path, overrides: tuple[str, ...], pidfile: Path | None, qui
     """Run a node until SIGTERM or Ctrl-C."""
     import uvloop
 
+    from hanse.cli.first_start import configure_first_start
     from hanse.node import Node, read_settings
     from hanse.settings.elasticsearch_yml import parse_overrides
     from hanse.settings.logs import configure_logs
@@ -46,6 +47,8 @@ def node(config_dir: Path, overrides: tuple[str, ...], pidfile: Path | None, qui
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         settings = read_settings(config_dir, parse_overrides(overrides))
+        if sys.stdout.isatty() and configure_first_start(config_dir, settings):
+            settings = read_settings(config_dir, parse_overrides(overrides))
         configure_logs(settings, console=not quiet)
         running = Node(
             config_dir,

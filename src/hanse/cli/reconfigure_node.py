@@ -1,7 +1,8 @@
 """`hanse reconfigure-node` and `elasticsearch-reconfigure-node`: takes up the certificates of another node's cluster.
 
 Asks the cluster that an enrollment token names for its authorities, over TLS that is pinned to the token's fingerprint,
-and writes them with new certificates of this node. Tests: tests/cli/test_reconfigure_node.py, tests/journeys/test_tools.py.
+and writes them with new certificates of this node.
+Tests: tests/cli/test_reconfigure_node.py, tests/journeys/test_tools.py.
 """
 
 from __future__ import annotations

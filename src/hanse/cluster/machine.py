@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+import threading
 import time
 from typing import Any
 
@@ -30,6 +31,7 @@ def machine_gauges(started: float) -> dict[str, Any]:
             "mem": {"total_virtual_in_bytes": usage.ru_maxrss * 1024},
         },
         "jvm": {
+            "threads": {"count": threading.active_count()},
             "uptime_in_millis": int((time.monotonic() - started) * 1000),
             "mem": {
                 "heap_used_in_bytes": resident_bytes(),

@@ -58,6 +58,11 @@ _ITEM_ACTIONS: dict[str, Action[WriteDocument, Written]] = {
 _Results = list[WriteResult | HanseError]
 
 
+def _right_to(op: WriteOp) -> Action[WriteDocument, Written]:
+    """The right an operation needs. A document whose id the shard makes can overwrite nothing: it is a create."""
+    return INDEX_NEW if op.op == "index" and op.id is None else _ITEM_ACTIONS[op.op]
+
+
 def register(
     registry: ActionRegistry,
     cluster: ClusterService,
@@ -91,7 +96,7 @@ class DocumentWrites:
     async def index(self, call: Call, request: WriteDocument) -> Written:
         """A second look at rights, since a role may grant new documents but no overwriting."""
         assert request.op is not None
-        written: Written = await call.run(_ITEM_ACTIONS[request.op.op], request)
+        written: Written = await call.run(_right_to(request.op), request)
         return written
 
     async def write(self, call: Call, request: WriteDocument) -> Written:
@@ -146,7 +151,7 @@ class DocumentWrites:
             if item.problem is not None:
                 bulk.fail(number, item.index, item.problem)
                 continue
-            key = (item.index, item.op.op, item.require_alias)
+            key = (item.index, _right_to(item.op).name, item.require_alias)
             place = places.get(key)
             if place is None:
                 place = places[key] = await _asked(call, item)
@@ -227,7 +232,7 @@ async def _asked(call: Call, item: BulkItem) -> Written | HanseError:
     """Where an item goes, or why it may not."""
     try:
         request = WriteDocument((item.index,), require_alias=item.require_alias)
-        written: Written = await call.run(_ITEM_ACTIONS[item.op.op], request)
+        written: Written = await call.run(_right_to(item.op), request)
     except HanseError as error:
         return error
     return written

@@ -150,13 +150,7 @@ def with_prefix(flat: Mapping[str, RawValue | None]) -> dict[str, RawValue | Non
 def check_new(values: Mapping[str, RawValue | None]) -> None:
     """Settings of an index to be created. Raises IllegalArgumentError."""
     for key, value in values.items():
-        if key in _PRIVATE:
-            raise IllegalArgumentError(
-                f"private index setting [{key}] can not be set explicitly"
-                if key != FOLLOWING.key
-                else f"can not update internal setting [{key}]; this setting is managed via a dedicated API"
-            )
-        setting = _known(key)
+        setting = _settable(key, f"private index setting [{key}] can not be set explicitly")
         if value is not None:
             setting.parse(value, key)
     if values.get("index.soft_deletes.enabled") == "false":
@@ -177,13 +171,8 @@ def check_update(index: str, uuid: str, is_open: bool, values: Mapping[str, RawV
     """A change of an existing index' settings; static ones need it closed. Raises IllegalArgumentError."""
     static = []
     for key, value in values.items():
-        if key in _PRIVATE:
-            raise IllegalArgumentError(
-                f"can not update private setting [{key}]; this setting is managed by Elasticsearch"
-                if key != FOLLOWING.key
-                else f"can not update internal setting [{key}]; this setting is managed via a dedicated API"
-            )
-        setting = _known(key)
+        private = f"can not update private setting [{key}]; this setting is managed by Elasticsearch"
+        setting = _settable(key, private)
         if Scope.FINAL & setting.scope:
             raise IllegalArgumentError(f"final {index} setting [{key}], not updateable")
         if Scope.DYNAMIC & setting.scope or not is_open:
@@ -197,7 +186,14 @@ def check_update(index: str, uuid: str, is_open: bool, values: Mapping[str, RawV
         )
 
 
-def _known(key: str) -> Setting[Any]:
+def _settable(key: str, private: str) -> Setting[Any]:
+    """The setting with this name. Raises IllegalArgumentError for an unknown one and, with `private`, for our own."""
+    if key == FOLLOWING.key:
+        raise IllegalArgumentError(
+            f"can not update internal setting [{key}]; this setting is managed via a dedicated API"
+        )
+    if key in _PRIVATE:
+        raise IllegalArgumentError(private)
     setting = find(key)
     if setting is None:
         raise IllegalArgumentError(

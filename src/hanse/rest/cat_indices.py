@@ -31,7 +31,7 @@ async def indices(request: RestRequest) -> Table:
     names, health = request.names("index"), request.text("health")
     if health is not None and health not in ("green", "yellow", "red"):
         raise IllegalArgumentError(f"unknown cluster health status [{health}]")
-    found = await request.run(actions.GET_INDEX, ByNames(names, request.indices_options(_EVERYTHING)))
+    found = await request.run(actions.GET_SETTINGS, ByNames(names, request.indices_options(_EVERYTHING)))
     chosen = tuple(found)
     statistics = await request.run(actions.STATS, Stats(chosen, _EVERYTHING)) if chosen else {"indices": {}}
     table = Table(

@@ -11,6 +11,7 @@ from typing import Any
 from hanse.errors import IllegalArgumentError
 from hanse.rest.request import RestRequest, RestResponse
 from hanse.rest.routes import Routes
+from hanse.security import enrollment
 from hanse.security import requests as security
 from hanse.transport.actions import Action, Empty
 
@@ -104,6 +105,9 @@ def register(routes: Routes) -> None:
         security.QUERY_API_KEYS,
         lambda r: security.Query(r.json_object(), r.flag("with_limited_by")),
     )
+
+    add("GET", "/_security/enroll/node", enrollment.ENROLL_NODE, lambda _: Empty())
+    add("GET", "/_security/enroll/kibana", enrollment.ENROLL_KIBANA, lambda _: Empty())
 
     for what, action in (
         ("realm", security.CLEAR_REALM_CACHE),

@@ -161,7 +161,7 @@ class ApiKeyActions:
 
     async def clear_cache(self, call: Call, request: requests.ByNames) -> Answer:
         self._roles.clear()
-        return Answer({})
+        return requests.cleared()
 
     def _find(
         self,

@@ -95,11 +95,16 @@ class Audit:
             self._writer = None
             self.enabled = False
 
-    def access_granted(self, action: str, identity: Identity, origin: Origin, indices: Sequence[str]) -> None:
-        self._access("access_granted", action, identity, origin, indices)
+    def access_granted(
+        self, action: str, identity: Identity, origin: Origin, indices: Sequence[str], peer: str | None = None
+    ) -> None:
+        """`peer` names the remote peer whose ceiling held the request; empty for one that nobody listed."""
+        self._access("access_granted", action, identity, origin, indices, peer)
 
-    def access_denied(self, action: str, identity: Identity, origin: Origin, indices: Sequence[str]) -> None:
-        self._access("access_denied", action, identity, origin, indices)
+    def access_denied(
+        self, action: str, identity: Identity, origin: Origin, indices: Sequence[str], peer: str | None = None
+    ) -> None:
+        self._access("access_denied", action, identity, origin, indices, peer)
 
     def run_as_denied(self, action: str, identity: Identity, origin: Origin) -> None:
         self._access("run_as_denied", action, identity, origin, ())
@@ -119,13 +124,22 @@ class Audit:
         if self._wants("security_config_change"):
             self._emit("security_config_change", event, {**_user(identity), "entry.name": name})
 
-    def _access(self, event: str, action: str, identity: Identity, origin: Origin, indices: Sequence[str]) -> None:
+    def _access(
+        self,
+        event: str,
+        action: str,
+        identity: Identity,
+        origin: Origin,
+        indices: Sequence[str],
+        peer: str | None = None,
+    ) -> None:
         if not self._wants(event) or (identity.is_internal and event == "access_granted"):
             return
         fields: dict[str, Any] = {
             "action": action,
             **_user(identity),
             **_address("local_node" if origin.kind == "local" else origin.kind, origin.address),
+            **(_peer(peer, origin) if peer is not None else {}),
         }
         if indices:
             fields["indices"] = list(indices)
@@ -162,6 +176,14 @@ def _url(uri: str) -> dict[str, str]:
 
 def _address(kind: str, address: str) -> dict[str, str]:
     return {"origin.type": kind, **({"origin.address": address} if address else {})}
+
+
+def _peer(name: str, origin: Origin) -> dict[str, Any]:
+    fields = {"peer.name": name} if name else {}
+    if origin.peer is not None:
+        fields["peer.certificate.serial_number"] = origin.peer.serial_number
+        fields["peer.certificate.subject"] = origin.peer.subject
+    return fields
 
 
 def _user(identity: Identity) -> dict[str, Any]:

@@ -71,6 +71,14 @@ def unauthorized(
     return SecurityError(text, 403)
 
 
+def beyond_ceiling(action: str, identity: Identity, indices: Sequence[str], why: str) -> SecurityError:
+    """403 for what the caller's own roles allow and the ceiling of the peer does not."""
+    text = f"action [{action}] is unauthorized for {caller_text(identity)}"
+    if indices:
+        text += f" on indices [{','.join(indices)}]"
+    return SecurityError(f"{text}, because {why}", 403)
+
+
 def unauthorized_run_as(
     action: str, identity: Identity, *, found: Sequence[str], missing: Sequence[str]
 ) -> SecurityError:

@@ -8,6 +8,7 @@
    remote clusters are not judged here: the remote resolves, authorizes, filters and audits for itself.
 4. What of it may be seen: document- and field-level rules go into the targets that the handler gets.
 5. Audit, then the handler. Its errors pass untouched.
+What comes from another cluster is also held against the ceiling of that peer, where there is one (`ceilings.py`).
 
 A decision is a pure function of (permission, action, expression, options, names), so it is kept under exactly that
 key; role changes make new permissions and name changes a new catalogue version, so nothing stale is ever found.
@@ -31,10 +32,11 @@ from hanse.security import denial, expressions, names
 from hanse.security.audit import OFF, Audit
 from hanse.security.authentication import NO_SUCH_USER, Authenticator, HttpCredentials
 from hanse.security.builtin_roles import INTERNAL_USERS
+from hanse.security.ceilings import SNIFFING, Ceiling, RemotePeers
 from hanse.security.own_account import concerns_own_account
-from hanse.security.permission import Permission, Reason, Unlimited, is_restricted
-from hanse.security.privileges import cluster_privileges_granting, index_privileges_granting
+from hanse.security.permission import Permission, Reason, Unlimited
 from hanse.security.realms.chain import RealmChain
+from hanse.security.refusals import Refusals
 from hanse.security.role_store import RoleStore
 from hanse.security.running import RunningActions
 from hanse.security.store import NameCatalogue
@@ -81,11 +83,14 @@ class Gate:
         is_remote_client: bool = True,
         node_id: Callable[[], str] = lambda: "",
         now_ms: Callable[[], int] = _wall_clock_ms,
+        peers: RemotePeers | None = None,
     ) -> None:
         self.running = RunningActions(node_id)
         self.enabled = enabled
         self.roles = roles
         self.audit = audit
+        self.peers = peers or RemotePeers(roles.entries)
+        self._refusals = Refusals(roles)
         self._registry = registry
         self._catalogue = catalogue
         self._authenticator = Authenticator(realms, audit)
@@ -118,12 +123,15 @@ class Gate:
         action = self._registry.action(action_name)
         if action is None:
             raise IllegalArgumentError(f"No handler for action [{action_name}]")
+        ceiling = self._ceiling(origin)
         try:
-            self._check_caller(action, identity, origin)
-            if action.scope is Scope.CLUSTER:
+            self._check_caller(action, identity, origin, ceiling)
+            if ceiling is not None:
+                self._check_name_against(ceiling, action, identity)
+            elif action.scope is Scope.CLUSTER:
                 self._check_name_before_payload(action, identity)
         except SecurityError:
-            self._denied(action.name, identity, origin, ())
+            self._denied(action.name, identity, origin, (), ceiling)
             raise
         response = await self._run(action, self._decode(action, payload), identity, origin, [], None)
         return self._encoder.encode(response)
@@ -145,14 +153,19 @@ class Gate:
         warnings: list[str],
         parent: Call | None,
     ) -> Any:
+        ceiling = self._ceiling(origin) if origin.kind == "transport" else None
         try:
-            targets = self._decide(action, request, identity, origin, parent)
+            targets = self._decide(action, request, identity, origin, parent, ceiling)
         except SecurityError:
-            self._denied(action.name, identity, origin, getattr(request, "indices", ()))
+            self._denied(action.name, identity, origin, getattr(request, "indices", ()), ceiling)
             raise
         if self.audit.enabled:
-            self.audit.access_granted(action.name, identity, origin, targets.names)
+            peer = None if ceiling is None else ceiling.label
+            self.audit.access_granted(action.name, identity, origin, targets.names, peer)
         handler = self._registry.handler(action)
+        is_counted = ceiling is not None and parent is None and not identity.is_internal
+        if ceiling is not None and is_counted:
+            ceiling.enter(action.name)
         parent_id = parent.task_id if parent is not None else 0
         entry = self.running.start(action.name, request, identity, parent_id, origin.opaque_id)
 
@@ -168,12 +181,26 @@ class Gate:
             raise
         finally:
             self.running.finish(entry)
+            if ceiling is not None and is_counted:
+                ceiling.leave()
+
+    def _ceiling(self, origin: Origin) -> Ceiling | None:
+        """What the peer may do here at most; None for this cluster's own, and where nobody limited it."""
+        return self.peers.ceiling(origin) if self.enabled and origin.kind == "transport" else None
 
     def _decide(
-        self, action: Action[Any, Any], request: Any, identity: Identity, origin: Origin, parent: Call | None
+        self,
+        action: Action[Any, Any],
+        request: Any,
+        identity: Identity,
+        origin: Origin,
+        parent: Call | None,
+        ceiling: Ceiling | None,
     ) -> Targets:
         """What the request may work on. Raises what forbids it."""
-        self._check_caller(action, identity, origin)
+        self._check_caller(action, identity, origin, ceiling)
+        if ceiling is not None:
+            return self._decide_under(ceiling, action, request, identity, parent)
         if identity.is_internal and self.enabled:
             permission: Permission = _UNLIMITED
         else:
@@ -185,15 +212,51 @@ class Gate:
             if not permission.allows_cluster(action.name) and not concerns_own_account(
                 action.name, request, identity, permission
             ):
-                raise self._refuse_cluster(action.name, identity)
+                raise self._refusals.of_cluster(action.name, identity)
         elif action.scope is Scope.COMPOSITE and not action.crosses and not permission.allows_somewhere(action.name):
-            raise self._refuse_index(action.name, identity, ())
+            raise self._refusals.of_index(action.name, identity, ())
         return _NO_TARGETS
 
-    def _check_caller(self, action: Action[Any, Any], identity: Identity, origin: Origin) -> None:
+    def _decide_under(
+        self, ceiling: Ceiling, action: Action[Any, Any], request: Any, identity: Identity, parent: Call | None
+    ) -> Targets:
+        """The same for a request of a peer with a ceiling: what both the ceiling and the caller's roles allow."""
+        if identity.is_internal:
+            index = getattr(request, "index", None)
+            if not action.name.startswith(SNIFFING) and not ceiling.permission.allows_index(action.name, str(index)):
+                raise denial.beyond_ceiling(action.name, identity, (), ceiling.why(action.name))
+            return _NO_TARGETS
+        if parent is None:
+            self._check_name_against(ceiling, action, identity)
+        limited = ceiling.limit(identity)
+        permission = self.roles.permission(limited, ceiling.permission)
+        if action.scope is Scope.INDEX:
+            if expressions.names_remotes(request.indices):
+                # Else a peer could ask a third cluster with this cluster's certificate.
+                raise denial.beyond_ceiling(action.name, identity, (), ceiling.why_remote())
+            return _inherit(action, request, parent) or self._resolve(action, request, identity, permission, ceiling)
+        if action.scope is Scope.CLUSTER and not self.roles.permission(limited).allows_cluster(action.name):
+            raise self._refusals.of_cluster(action.name, identity, ceiling)
+        return _NO_TARGETS
+
+    def _check_name_against(self, ceiling: Ceiling, action: Action[Any, Any], identity: Identity) -> None:
+        """Refuses what a ceiling forbids whatever the request says: all but sniffing, search and replication."""
+        if identity.is_internal:
+            if not action.name.startswith(SNIFFING) and not ceiling.permission.grants(action.name):
+                raise denial.beyond_ceiling(action.name, identity, (), ceiling.why(action.name))
+            return
+        permission = self.roles.permission(ceiling.limit(identity), ceiling.permission)
+        if action.scope not in (Scope.INDEX, Scope.COMPOSITE):
+            raise self._refusals.of_cluster(action.name, identity, ceiling)
+        if not permission.allows_somewhere(action.name):
+            raise self._refusals.of_index(action.name, identity, (), ceiling)
+
+    def _check_caller(
+        self, action: Action[Any, Any], identity: Identity, origin: Origin, ceiling: Ceiling | None
+    ) -> None:
         """Refuses identities that may not ask for this action at all, before names or payload are looked at."""
         if action.scope is Scope.INTERNAL and not identity.is_internal and self.enabled:
-            raise self._refuse_cluster(action.name, identity)
+            raise self._refusals.of_cluster(action.name, identity)
         if not self.enabled:
             return
         if identity.is_internal:
@@ -201,13 +264,13 @@ class Gate:
             # process does as `_system` needs no judge: it does not come in through a socket.
             is_peer = origin.kind != "local"
             if is_peer and action.scope is not Scope.INTERNAL and not action.name.startswith(_SYSTEM_FROM_PEERS):
-                raise self._refuse_cluster(action.name, identity)
+                raise self._refusals.of_cluster(action.name, identity)
             return
         if origin.kind == "transport" and (identity.realm == UNSECURED.realm or identity.username in INTERNAL_USERS):
             # A cluster with security disabled has authenticated nobody.
             raise denial.missing_action_credentials(action.name)
         if identity.run_by is not None:
-            login = self.roles.permission(identity.run_by)
+            login = self.roles.permission(identity.run_by if ceiling is None else ceiling.limit(identity.run_by))
             if identity.realm == NO_SUCH_USER or not login.allows_run_as(identity.username):
                 if self.audit.enabled:
                     self.audit.run_as_denied(action.name, identity, origin)
@@ -217,9 +280,16 @@ class Gate:
         if identity.is_internal or concerns_own_account(action.name, None, identity, None):
             return
         if not self.permission(identity).allows_cluster(action.name):
-            raise self._refuse_cluster(action.name, identity)
+            raise self._refusals.of_cluster(action.name, identity)
 
-    def _resolve(self, action: Action[Any, Any], request: Any, identity: Identity, permission: Permission) -> Targets:
+    def _resolve(
+        self,
+        action: Action[Any, Any],
+        request: Any,
+        identity: Identity,
+        permission: Permission,
+        ceiling: Ceiling | None = None,
+    ) -> Targets:
         parts: tuple[str, ...] = request.indices
         options = request.options
         split = None
@@ -241,10 +311,12 @@ class Gate:
                 parts = split.local
         beside_remotes = split is not None and bool(split.remotes)
         asked = names.Asked(action.name, parts, options, action.creates, beside_remotes)
-        local = self._resolve_local(asked, identity, permission)
+        local = self._resolve_local(asked, identity, permission, ceiling)
         return Targets(local, split.remotes if split is not None else {}, parts)
 
-    def _resolve_local(self, asked: names.Asked, identity: Identity, permission: Permission) -> tuple[Target, ...]:
+    def _resolve_local(
+        self, asked: names.Asked, identity: Identity, permission: Permission, ceiling: Ceiling | None
+    ) -> tuple[Target, ...]:
         # beside_remotes changes only whether nothing is refused, so it is part of the key.
         key = (permission.key, self._catalogue.version, asked.action, asked.parts, asked.options, asked.beside_remotes)
         found = self._decisions.get(key)
@@ -257,7 +329,7 @@ class Gate:
         try:
             found = names.resolve(asked, permission, self._catalogue)
         except names.NotGrantedError as refused:
-            raise self._refuse_index(asked.action, identity, refused.names, permission) from None
+            raise self._refusals.of_index(asked.action, identity, refused.names, ceiling) from None
         self._check_filters(asked.action, found)
         if not volatile:
             if len(self._decisions) >= DECISIONS_MAX:
@@ -270,35 +342,17 @@ class Gate:
         if text is not None and any(not target.access.is_full for target in targets):
             raise SecurityError(text, 400)
 
-    def _refuse_cluster(self, action: str, identity: Identity) -> SecurityError:
-        permission = self.permission(identity)
-        return denial.unauthorized(
-            action,
-            identity,
-            found=permission.found,
-            missing=permission.missing,
-            kind="cluster",
-            privileges=cluster_privileges_granting(action),
-        )
-
-    def _refuse_index(
-        self, action: str, identity: Identity, indices: Collection[str], permission: Permission | None = None
-    ) -> SecurityError:
-        permission = permission or self.permission(identity)
-        return denial.unauthorized(
-            action,
-            identity,
-            found=permission.found,
-            missing=permission.missing,
-            indices=tuple(indices),
-            restricted=bool(indices) and all(is_restricted(name) for name in indices),
-            kind="index",
-            privileges=index_privileges_granting(action),
-        )
-
-    def _denied(self, action: str, identity: Identity, origin: Origin, indices: Collection[str]) -> None:
+    def _denied(
+        self,
+        action: str,
+        identity: Identity,
+        origin: Origin,
+        indices: Collection[str],
+        ceiling: Ceiling | None,
+    ) -> None:
         if self.audit.enabled:
-            self.audit.access_denied(action, identity, origin, tuple(indices))
+            peer = None if ceiling is None else ceiling.label
+            self.audit.access_denied(action, identity, origin, tuple(indices), peer)
 
     def _decode(self, action: Action[Any, Any], payload: bytes) -> Any:
         try:

@@ -147,7 +147,7 @@ class PrivilegeActions:
         return Answer(body, 200 if any(found.values()) else 404)
 
     async def clear_cache(self, call: Call, request: requests.ByNames) -> Answer:
-        return Answer({})
+        return requests.cleared()
 
     def _has_application(self, permission: Permission, application: str, privilege: str, resource: str) -> bool:
         wanted = self._application_actions(application, privilege)

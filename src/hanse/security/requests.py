@@ -24,6 +24,11 @@ class Answer(msgspec.Struct, frozen=True):
     status: int = 200
 
 
+def cleared() -> Answer:
+    """What clearing a cache answers: every node has done it, and there is one."""
+    return Answer({"_nodes": {"total": 1, "successful": 1, "failed": 0}, "nodes": {}})
+
+
 class ByNames(msgspec.Struct, frozen=True):
     """Get or clear by name (no names means all); delete takes exactly one."""
 

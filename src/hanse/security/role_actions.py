@@ -104,7 +104,7 @@ class RoleActions:
 
     async def clear_cache(self, call: Call, request: requests.ByNames) -> Answer:
         self._roles.clear()
-        return Answer({})
+        return requests.cleared()
 
     def _changed(self, call: Call, event: str, name: str) -> None:
         if self._audit.enabled:

@@ -53,14 +53,22 @@ class RoleStore:
         stored = {name: role_from_stored(name, role) for name, role in self.entries.roles().items()}
         return {**stored, **BUILTIN_ROLES}
 
-    def permission(self, identity: Identity) -> Permission:
-        """What this identity may do here. API keys carry their own descriptors; everybody else is role names."""
+    def permission(self, identity: Identity, ceiling: Permission | None = None) -> Permission:
+        """What this identity may do here. API keys carry their own descriptors; everybody else is role names.
+
+        `ceiling` is a remote peer's: it has to allow everything as well.
+        """
         if self._compiled_version != self.version:
             self.clear()
         cached_under: Any = identity.roles if identity.api_key is None else _api_key_content(identity.api_key)
+        if ceiling is not None:
+            cached_under = (ceiling.key, cached_under)
         found = self._permissions.get(cached_under)
         if found is None:
-            found = self._of_roles(identity.roles) if identity.api_key is None else _of_api_key(identity.api_key)
+            if identity.api_key is None:
+                found = self._of_roles(identity.roles, ceiling)
+            else:
+                found = _of_api_key(identity.api_key, ceiling)
             if len(self._permissions) >= PERMISSIONS_MAX:
                 self._permissions.clear()
             self._permissions[cached_under] = found
@@ -70,7 +78,7 @@ class RoleStore:
         self._permissions.clear()
         self._compiled_version = self.version
 
-    def _of_roles(self, names: tuple[str, ...]) -> Permission:
+    def _of_roles(self, names: tuple[str, ...], ceiling: Permission | None) -> Permission:
         descriptors, missing = [], []
         for name in dict.fromkeys(names):
             descriptor = self.find(name)
@@ -78,7 +86,7 @@ class RoleStore:
                 missing.append(name)
             else:
                 descriptors.append(descriptor)
-        return Permission(descriptors, missing)
+        return Permission(descriptors, missing, ceiling)
 
 
 def _api_key_content(api_key: Mapping[str, Any]) -> bytes:
@@ -86,9 +94,9 @@ def _api_key_content(api_key: Mapping[str, Any]) -> bytes:
     return msgspec.msgpack.encode((api_key.get("id"), api_key.get("role_descriptors"), api_key.get("limited_by")))
 
 
-def _of_api_key(api_key: Mapping[str, Any]) -> Permission:
+def _of_api_key(api_key: Mapping[str, Any], ceiling: Permission | None) -> Permission:
     """A key's own descriptors under its owner's; without own ones, the owner's. Unreadable ones grant nothing."""
-    limit = Permission(_descriptors(api_key.get("limited_by")))
+    limit = Permission(_descriptors(api_key.get("limited_by")), ceiling=ceiling)
     own = api_key.get("role_descriptors")
     return limit if not own else Permission(_descriptors(own), ceiling=limit)
 

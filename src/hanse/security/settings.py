@@ -75,6 +75,13 @@ AUDIT_INCLUDE = strings(
     _DEFAULT_EVENTS,
 )
 AUDIT_EXCLUDE = strings("xpack.security.audit.logfile.events.exclude", Scope.STATIC, "which events are not audited")
+REMOTE_PEER_DEFAULT = choice(
+    "xpack.security.remote_peer.default",
+    "allow",
+    ("allow", "deny"),
+    Scope.STATIC | Scope.DYNAMIC,
+    "what a cluster may do here whose certificate no remote peer matches: what its users' roles allow, or nothing",
+)
 
 SECURITY_SETTINGS: tuple[Setting[Any], ...] = (
     PASSWORD_HASHING,
@@ -91,4 +98,5 @@ SECURITY_SETTINGS: tuple[Setting[Any], ...] = (
     AUDIT_ENABLED,
     AUDIT_INCLUDE,
     AUDIT_EXCLUDE,
+    REMOTE_PEER_DEFAULT,
 )

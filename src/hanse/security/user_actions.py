@@ -148,7 +148,7 @@ class UserActions:
     async def clear_cache(self, call: Call, request: requests.ByNames) -> Answer:
         for name in request.names or (None,):
             self._realms.verified.forget(name)
-        return Answer({})
+        return requests.cleared()
 
     async def _update(self, name: str, fields: dict[str, Any], problem: str) -> None:
         """Changes fields of a user that exists. On the entries in force: what happened meanwhile is not undone."""

@@ -1,7 +1,8 @@
 """Trust in one authority that is known by its fingerprint only: what an enrollment token brings along.
 
 A first connection, over which nothing is sent, learns the chain that the other side shows; when a certificate in it has
-the fingerprint, a context is made that trusts that one alone and checks names as usual. Tests: tests/tls/test_pinned.py.
+the fingerprint, a context is made that trusts that one alone and checks names as usual.
+Tests: tests/tls/test_pinned.py.
 """
 
 from __future__ import annotations

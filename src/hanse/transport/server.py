@@ -203,7 +203,8 @@ class ServedConnection(Channel):
     def _origin_of(self, request: Request) -> Origin:
         if request.opaque_id is None:
             return self._origin
-        return dataclasses.replace(self._origin, opaque_id=request.opaque_id)
+        origin = self._origin
+        return Origin(origin.kind, origin.address, origin.peer, request.opaque_id, origin.cluster_uuid)
 
     def _answer(self, request: Request, answer: bytes) -> None:
         id = request.id

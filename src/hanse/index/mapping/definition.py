@@ -70,7 +70,7 @@ def checked_properties(raw: Any, prefix: str, analyzers: Analyzers) -> dict[str,
     for name, definition in raw.items():
         parts = name.split(".")
         if not name.strip() or any(not part.strip() for part in parts):
-            raise MapperParsingError(
+            raise IllegalArgumentError(
                 "field name cannot be an empty string" if not name.strip() else f"field name [{name}] has an empty part"
             )
         path = prefix + name
