@@ -49,9 +49,13 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_edit_that_fails_writes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), edited_user_files(tmp_path) as files:
-        files.hashes["olaf"] = HASH
-        raise RuntimeError
+    def half_an_edit() -> None:
+        with edited_user_files(tmp_path) as files:
+            files.hashes["olaf"] = HASH
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half_an_edit()
     assert not list(tmp_path.iterdir())
 
 

@@ -235,9 +235,16 @@ def check_node_settings(
     level = sorted(key for key in settings if key.startswith("index."))
     if level:
         raise SettingsError(f"node settings must not contain any index level settings, but found [{', '.join(level)}]")
+    hidden = {key: value for key, value in (secure or {}).items() if not key.startswith("keystore.")}
+    for key, value in settings.items():
+        _check_one(registry, key, value, Scope.STATIC | Scope.DYNAMIC, "setting")
+    for key, value in hidden.items():
+        _check_one(registry, key, value, Scope.SECURE, "secure setting")
+
+
+def _check_one(registry: SettingsRegistry, key: str, value: RawValue, allowed: Scope, what: str) -> None:
     try:
-        registry.check(settings, allowed=Scope.STATIC | Scope.DYNAMIC)
-        hidden = {key: value for key, value in (secure or {}).items() if not key.startswith("keystore.")}
-        registry.check(hidden, allowed=Scope.SECURE, what="secure setting")
+        registry.check({key: value}, allowed=allowed, what=what)
     except IllegalArgumentError as error:
-        raise SettingsError(error.reason) from error
+        named = error.reason if f"[{key}]" in error.reason else f"setting [{key}]: {error.reason}"
+        raise SettingsError(named) from error
