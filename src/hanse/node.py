@@ -26,7 +26,7 @@ from hanse.cluster.names import ClusterNames
 from hanse.cluster.security_entries import ClusterSecurityStore
 from hanse.cluster.state import ClusterState, NodeMetadata
 from hanse.cluster.updates import ClusterService
-from hanse.errors import SettingsError
+from hanse.errors import ConnectTransportError, SettingsError
 from hanse.index import document_actions
 from hanse.index.administration import register as index_administration
 from hanse.index.administration.statistics import node_statistics
@@ -57,7 +57,7 @@ from hanse.tasks import Tasks
 from hanse.tls.bootstrap_check import check_transport_tls
 from hanse.tls.contexts import TLS_SETTINGS, TlsContexts
 from hanse.tls.endpoints import listen
-from hanse.tls.identity import peer_certificate
+from hanse.tls.identity import PeerCertificate, is_of_same_authority, peer_certificate
 from hanse.transport.actions import Action, ActionRegistry, Origin
 from hanse.transport.frames import Hello
 from hanse.transport.identity import Identity
@@ -66,6 +66,7 @@ from hanse.transport.server import TransportServer
 log = structlog.get_logger(__name__)
 
 PORTS_FILE = boolean("node.portsfile", False, Scope.STATIC, "Write http.ports and transport.ports to path.logs.")
+ASK_REMOTE_TIMEOUT_S = 10.0
 
 
 def registry_of_settings() -> SettingsRegistry:
@@ -203,8 +204,13 @@ class Node:
             logs_path=self._logs_path,
             is_remote_client=self._is_remote_client,
             config_dir=self._config_dir,
+            cluster_uuid=lambda: self.cluster.state.cluster_uuid,
+            is_own=self._is_own,
+            ask_remote=self._ask_remote,
         )
         self._closers.append(security.close)
+        self._peers = security.peers
+        self._peers.apply_settings(self._effective_settings())
         EnrollmentActions(self._enrollment_keys, lambda: [self._transport_address]).register(self.actions)
         self._tasks.spawn("watch files of users and roles", security.files.watch())
         self.gate = security.gate
@@ -256,6 +262,18 @@ class Node:
     def _settings_changed(self, old: ClusterState, new: ClusterState) -> None:
         if old.persistent != new.persistent or old.transient != new.transient:
             self.remotes.apply(self._effective_settings())
+            self._peers.apply_settings(self._effective_settings())
+
+    def _is_own(self, certificate: PeerCertificate) -> bool:
+        """Whether the authority that vouches for this cluster's nodes vouches for this certificate too."""
+        contexts = self._transport_tls
+        return contexts is not None and is_of_same_authority(certificate, contexts.identity, contexts.trusted)
+
+    async def _ask_remote(self, alias: str, action: Action[Any, Any], request: Any, identity: Identity) -> Any:
+        """Asks a remote cluster that is connected; a question of an administrator does not wait for a connection."""
+        if not self.remotes.is_connected(alias):
+            raise ConnectTransportError(f"remote cluster [{alias}] is not connected")
+        return await self.remotes.call(alias, action, request, identity, timeout_s=ASK_REMOTE_TIMEOUT_S)
 
     async def _run_as(self, action: Action[Any, Any], request: Any, identity: Identity) -> Any:
         return await self.gate.run(action, request, identity, Origin("local"))

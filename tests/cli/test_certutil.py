@@ -232,7 +232,7 @@ def test_a_request_is_read_by_openssl(here: Path) -> None:
 
 def test_the_lines_of_a_compose_file(here: Path) -> None:
     """As in Elasticsearch's docker-compose example: one dash before `out`, no question."""
-    assert run("ca", "--silent", "--pem", "-out", "certs/ca.zip", answers="").exit_code == 74
+    assert run("ca", "--silent", "--pem", "-out", "certs/ca.zip", answers="n\n").exit_code == 74
     Path("certs").mkdir()
     assert run("ca", "--silent", "--pem", "-out", "certs/ca.zip").output == ""
     with zipfile.ZipFile("certs/ca.zip") as bundle:

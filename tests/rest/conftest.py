@@ -18,11 +18,14 @@ from typing import Any, cast
 import pytest
 
 from hanse.cluster.names import ClusterNames
+from hanse.cluster.security_entries import ClusterSecurityStore
 from hanse.cluster.state import ClusterState
+from hanse.cluster.updates import ClusterService
 from hanse.node import Node, read_settings
 from hanse.rest.routes import Routes
 from hanse.rest.server import HttpServer
 from hanse.security.gate import Gate
+from hanse.security.role_store import RoleStore
 from hanse.settings.registry import Settings
 from hanse.transport.actions import ActionRegistry
 
@@ -162,7 +165,7 @@ def serve() -> Serve:
             registry=ActionRegistry(),
             catalogue=ClusterNames(lambda: state),
             realms=cast(Any, None),
-            roles=cast(Any, None),
+            roles=RoleStore(ClusterSecurityStore(ClusterService(cast(Any, None), state))),
             enabled=False,
         )
         given = Settings({key.replace("__", "."): value for key, value in settings.items()})

@@ -146,7 +146,15 @@ def make_cluster(hasher: PasswordHasher) -> Callable[..., Cluster]:
 
         for action in (SEARCH, GET, STATS, CREATE, WRITE, UPDATE, BULK, HEALTH, STATE, SETTINGS, NODES):
             registry.register(action, handler)
-        register(registry, store=store, realms=realms, roles=roles, audit=audit, running=gate.running)
+        register(
+            registry,
+            store=store,
+            realms=realms,
+            roles=roles,
+            audit=audit,
+            running=gate.running,
+            peers=gate.peers,
+        )
         return cluster
 
     return make

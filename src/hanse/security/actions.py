@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from hanse.security.api_key_actions import ApiKeyActions
 from hanse.security.audit import Audit
+from hanse.security.ceilings import RemotePeers
+from hanse.security.peer_actions import PeerActions
 from hanse.security.privilege_actions import PrivilegeActions
 from hanse.security.realms.chain import RealmChain
 from hanse.security.role_actions import RoleActions
@@ -27,10 +29,12 @@ def register(
     roles: RoleStore,
     audit: Audit,
     running: RunningActions,
+    peers: RemotePeers,
 ) -> None:
     UserActions(store, realms, audit).register(registry)
     RoleActions(store, roles, audit).register(registry)
     PrivilegeActions(store, roles).register(registry)
     RoleMappingActions(store).register(registry)
     ApiKeyActions(store, roles, audit).register(registry)
+    PeerActions(store, peers, audit).register(registry)
     TaskActions(running).register(registry)

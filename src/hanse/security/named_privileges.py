@@ -37,6 +37,7 @@ CLUSTER_PRIVILEGES: dict[str, Entry] = {
         "cluster:admin/xpack/security/api_key/query",
         "cluster:admin/xpack/security/privilege/builtin/get",
         "cluster:admin/xpack/security/privilege/get",
+        "cluster:admin/xpack/security/remote_peer/get",
         "cluster:admin/xpack/security/profile/get",
         "cluster:admin/xpack/security/profile/has_privileges",
         "cluster:admin/xpack/security/profile/suggest",

@@ -15,7 +15,7 @@ from typing import Any
 from hanse.errors import IllegalArgumentError, IndexClosedError, IndexNotFoundError
 from hanse.security import date_math
 from hanse.security.patterns import NamePatterns, is_pattern
-from hanse.security.permission import Permission
+from hanse.security.permission import Permission, Unlimited
 from hanse.security.store import AliasName, IndexName, NameCatalogue
 from hanse.transport.actions import IndicesOptions, Target
 
@@ -79,6 +79,11 @@ def prepare(parts: Sequence[str], now_ms: int) -> tuple[str, ...]:
             raise IllegalArgumentError(f"Invalid usage of :: separator, [{selector}] is not a recognized selector")
         prepared.append(minus + (f"{name}::failures" if selector == "failures" else name))
     return tuple(prepared)
+
+
+def meant(asked: Asked, catalogue: NameCatalogue) -> list[str]:
+    """Every index and alias that an expression means, whoever asks; explicit names also when they are not there."""
+    return list(_select(asked, Unlimited(), catalogue))
 
 
 def resolve(asked: Asked, permission: Permission, catalogue: NameCatalogue) -> tuple[Target, ...]:

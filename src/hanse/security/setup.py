@@ -11,14 +11,18 @@ from pathlib import Path
 
 from hanse.security.actions import register
 from hanse.security.audit import Audit
+from hanse.security.ceilings import RemotePeers
+from hanse.security.explanation import AskRemote, Explanations
 from hanse.security.file_roles import FileRoles
 from hanse.security.gate import Gate
+from hanse.security.peer_file import PeerFile
 from hanse.security.realms.chain import RealmChain
 from hanse.security.realms.file import FileRealm
 from hanse.security.role_store import RoleStore
 from hanse.security.store import NameCatalogue, SecurityStore
 from hanse.security.watched_files import WatchedFiles
 from hanse.settings.registry import Settings
+from hanse.tls.identity import PeerCertificate
 from hanse.transport.actions import ActionRegistry
 
 
@@ -30,8 +34,10 @@ class Security:
     realms: RealmChain
     roles: RoleStore
     audit: Audit
+    peers: RemotePeers
+    """The node applies the effective settings to them, at start and whenever they change."""
     files: WatchedFiles
-    """Users and roles in files of the config folder; the node runs `files.watch()` while it lives."""
+    """Users, roles and peers in files of the config folder; the node runs `files.watch()` while it lives."""
 
     def close(self) -> None:
         self.realms.close()
@@ -52,13 +58,23 @@ def build(
     logs_path: Path,
     is_remote_client: bool = True,
     config_dir: Path | None = None,
+    cluster_uuid: Callable[[], str] = lambda: "",
+    is_own: Callable[[PeerCertificate], bool] = lambda certificate: False,
+    ask_remote: AskRemote | None = None,
 ) -> Security:
-    """Makes realms, roles, audit and gate from settings. Raises HanseError for what cannot start."""
+    """Makes realms, roles, peers, audit and gate from settings. Raises HanseError for what cannot start.
+
+    `is_own` says whether a certificate comes from the authority of this cluster's own nodes; `ask_remote` runs an
+    action at a connected remote cluster.
+    """
     realms = RealmChain.from_settings(settings, store, node_name, config_dir=config_dir)
     file_roles = FileRoles(config_dir) if config_dir is not None else None
     roles = RoleStore(store, file_roles)
     file_realms = [realm for realm in realms.realms if isinstance(realm, FileRealm)]
-    files = WatchedFiles([*file_realms, *([file_roles] if file_roles is not None else [])])
+    peer_file = PeerFile(config_dir) if config_dir is not None else None
+    peers = RemotePeers(store, peer_file, own_cluster_uuid=cluster_uuid, is_own=is_own)
+    peers.apply_settings(settings)
+    files = WatchedFiles([*file_realms, *(one for one in (file_roles, peer_file) if one is not None)])
     audit = Audit.from_settings(settings, logs_path, cluster_name, node_id)
     gate = Gate(
         registry=registry,
@@ -71,6 +87,10 @@ def build(
         node_name=node_name,
         is_remote_client=is_remote_client,
         node_id=node_id,
+        peers=peers,
     )
-    register(registry, store=store, realms=realms, roles=roles, audit=audit, running=gate.running)
-    return Security(gate, realms, roles, audit, files)
+    register(registry, store=store, realms=realms, roles=roles, audit=audit, running=gate.running, peers=peers)
+    Explanations(
+        registry, catalogue, realms, roles, peers, remote_aliases=remote_aliases, ask_remote=ask_remote
+    ).register(registry)
+    return Security(gate, realms, roles, audit, peers, files)

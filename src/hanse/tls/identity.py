@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 
 Rdns = tuple[tuple[tuple[str, str], ...], ...]
@@ -27,7 +28,6 @@ Values are in the form in which OpenSSL compares names: case of ASCII letters an
 
 _UNESCAPED = re.compile(r"(?:[^,+\\]|\\.)+|[,+]|\\", re.DOTALL)
 """The attributes of a name and what separates them."""
-_ESCAPED_SPACE = "\\ "
 _EMAIL = x509.NameOID.EMAIL_ADDRESS
 _OTHER_NAMES = {"E": _EMAIL, "EMAIL": _EMAIL, "EMAILADDRESS": _EMAIL}
 
@@ -64,15 +64,22 @@ def structured(name: x509.Name) -> Rdns:
 
 def structured_text(text: str) -> Rdns:
     """The same of a name written as RFC 2253 or 4514 has it, or with spaces behind the commas. Raises ValueError."""
-    parts = [piece.strip() for piece in _UNESCAPED.findall(text.strip())]
+    parts = [_trimmed(piece) for piece in _UNESCAPED.findall(text)]
     for at, part in enumerate(parts):
         kind, equals, value = part.partition("=")
         if equals:
-            parts[at] = f"{kind.strip().upper()}={value.strip() if not value.endswith(_ESCAPED_SPACE) else value}"
+            parts[at] = f"{_trimmed(kind).upper()}={_trimmed(value)}"
     name = x509.Name.from_rfc4514_string("".join(parts), _OTHER_NAMES)
     if not name.rdns:
         raise ValueError("it is empty")
     return structured(name)
+
+
+def _trimmed(text: str) -> str:
+    """Without spaces around it, but for an escaped one at the end: its backslash would escape what comes next."""
+    trimmed = text.strip(" ")
+    escapes = len(trimmed) - len(trimmed.rstrip("\\"))
+    return trimmed + " " if escapes % 2 and text.endswith(" ") else trimmed
 
 
 def _compared(value: str | bytes) -> str:
@@ -97,6 +104,22 @@ def proven_issuers(chain: Sequence[x509.Certificate], anchors: Sequence[x509.Cer
     taken = {structured(other.subject) for other in anchors}
     between = (structured(authority.subject) for authority in chain[1:-1])
     return (structured(anchor.subject), *(name for name in between if name not in taken))
+
+
+def is_of_same_authority(
+    certificate: PeerCertificate, own_chain: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]
+) -> bool:
+    """Whether the trust anchor proven above `certificate` also stands above the own one (first of `own_chain`)."""
+    own = {structured(anchor.subject) for anchor in anchors if any(_is_issued(one, anchor) for one in own_chain)}
+    return bool(certificate.proven_issuers) and certificate.proven_issuers[0] in own
+
+
+def _is_issued(certificate: x509.Certificate, by: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(by)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def read_certificate(

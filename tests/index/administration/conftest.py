@@ -10,6 +10,7 @@ import pytest
 from tests.index.shards import node
 
 from hanse.cluster.names import ClusterNames
+from hanse.cluster.security_entries import ClusterSecurityStore
 from hanse.cluster.state import IndexMetadata
 from hanse.cluster.updates import ClusterService
 from hanse.index.administration import register, requests
@@ -25,6 +26,7 @@ from hanse.index.administration.requests import (
 )
 from hanse.index.service import Indices
 from hanse.security.gate import Gate
+from hanse.security.role_store import RoleStore
 from hanse.transport.actions import Action, ActionRegistry, Origin
 from hanse.transport.identity import Identity
 
@@ -41,7 +43,7 @@ class Administration:
             registry=self.registry,
             catalogue=ClusterNames(lambda: cluster.state),
             realms=cast(Any, None),
-            roles=cast(Any, None),
+            roles=RoleStore(ClusterSecurityStore(cluster)),
             enabled=False,
         )
 
