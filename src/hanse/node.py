@@ -36,6 +36,7 @@ from hanse.remote import search as remote_search
 from hanse.remote import status as remote_status
 from hanse.remote.registry import RemoteClusters
 from hanse.remote.settings import REMOTE_SETTINGS, validate_remote_settings
+from hanse.remote.trust_links import TrustLinks
 from hanse.replication import auto_follow as auto_follow_actions
 from hanse.replication import follow_actions, leader
 from hanse.replication.auto_follow import AutoFollow
@@ -49,6 +50,8 @@ from hanse.security import setup as security_setup
 from hanse.security.bootstrap import ensure_elastic_password
 from hanse.security.enrollment import EnrollmentActions, EnrollmentKeys
 from hanse.security.settings import BOOTSTRAP_PASSWORD, SECURITY_SETTINGS
+from hanse.security.trust.setup import TrustByInvitation
+from hanse.security.trust.trusted import authorities
 from hanse.settings import elasticsearch_yml, network
 from hanse.settings import node_settings as declared
 from hanse.settings.keystore import Keystore
@@ -130,9 +133,10 @@ class Node:
         lock.acquire()
         self._closers.append(lock.release)
         self.cluster = await self._open_state()
+        self._trust_accepted_authorities()
         transport = TransportServer(self._hello, self._on_request, self._transport_tls)
         self._transport_address = await self._bind_transport(transport)
-        self._build()
+        self._build(transport)
         await self.indices.start()
         self._closers.append(self.indices.close)
         generated = await self._first_password()
@@ -141,6 +145,7 @@ class Node:
         self._http_address = await self._bind_http()
         await self.cluster.update("node-start", self._with_own_node)
         self._ready.set()
+        self._tasks.spawn("go on with exchanges of trust", self._watch_trust())
         await self.replication.start()
         await self.auto_follow.start()
         self._closers += [self.auto_follow.close, self.replication.close]
@@ -187,7 +192,7 @@ class Node:
             known = self._new_node_id = getattr(self, "_new_node_id", None) or _short_id()
         return known
 
-    def _build(self) -> None:
+    def _build(self, transport: TransportServer) -> None:
         """Makes the rooms and registers their actions."""
         self.actions = ActionRegistry()
         names = ClusterNames(lambda: self.cluster.state)
@@ -213,6 +218,7 @@ class Node:
         self._peers.apply_settings(self._effective_settings())
         EnrollmentActions(self._enrollment_keys, lambda: [self._transport_address]).register(self.actions)
         self._tasks.spawn("watch files of users and roles", security.files.watch())
+        self._build_trust(security, transport)
         self.gate = security.gate
         self.indices = Indices(self.cluster, self._data_path, self.settings)
         self.contexts = Contexts()
@@ -230,6 +236,27 @@ class Node:
             gauges={"indices": lambda: node_statistics(self.indices)},
         )
         cluster_administration.register(self.actions, self.cluster, administration)
+
+    def _trust_accepted_authorities(self) -> None:
+        """The transport trusts, beside its files, the authorities that were accepted by invitation."""
+        if self._transport_tls is not None:
+            store = ClusterSecurityStore(self.cluster)
+            self._transport_tls.extra_trusted = lambda: authorities(store)
+            self._transport_tls.reload()
+
+    def _build_trust(self, security: security_setup.Security, transport: TransportServer) -> None:
+        links = TrustLinks(
+            self._hello,
+            transport_tls=self._transport_tls,
+            http_tls=self._http_tls,
+            http_address=lambda: self._http_address,
+            settings=self._effective_settings,
+            server=transport,
+            run=self._run_as,
+        )
+        trust = TrustByInvitation(ClusterSecurityStore(self.cluster), security.peers, links, security.audit)
+        trust.register(self.actions)
+        self._watch_trust = trust.watch
 
     @property
     def _is_remote_client(self) -> bool:

@@ -160,6 +160,16 @@ class TestOtherCriteria:
         certificate = seen(MUNICH.issue(name("node.munich.example")), MUNICH)
         assert not matches(certificate, any=[{"san": "*.munich.example"}])
 
+    def test_authorities_of_one_name_are_told_apart_by_their_fingerprint(self) -> None:
+        twin = Party.authority(MUNICH.certificate.subject)
+        certificate = seen(MUNICH.issue(name("node")), MUNICH, twin)
+        told = certificate.anchor_sha256
+        assert told == MUNICH.certificate.fingerprint(hashes.SHA256()).hex()
+        assert matches(certificate, any=[{"issuer_fingerprint_sha256": told}])
+        other = seen(twin.issue(name("node")), twin, MUNICH)
+        assert not matches(other, any=[{"issuer_fingerprint_sha256": told}])
+        assert not is_of_same_authority(other, [MUNICH.issue(name("own")).certificate], [MUNICH.certificate])
+
     def test_fingerprint_with_and_without_colons(self) -> None:
         certificate = seen(MUNICH.issue(name("n")), MUNICH)
         plain = certificate.fingerprint_sha256
@@ -191,7 +201,7 @@ class TestDefinitions:
             ({}, "[match] names no criterion"),
             ({"any": []}, "[match.any] must be an array with one criterion at least"),
             ({"some": []}, "unexpected field [match.some]"),
-            ({"any": [{}]}, "exactly one of [issuer, subject, san, fingerprint_sha256]"),
+            ({"any": [{}]}, "exactly one of [issuer, subject, san, fingerprint_sha256, issuer_fingerprint_sha256]"),
             ({"any": [{"issuer": "CN=a", "san": "b"}]}, "exactly one of"),
             ({"any": [{"isuer": "CN=a"}]}, "unexpected field [match.any.isuer]"),
             ({"any": [{"issuer": 7}]}, "[match.any.issuer] must be a string"),

@@ -22,6 +22,7 @@ from hanse.rest import (
     security,
     tasks,
     templates,
+    trust,
 )
 from hanse.rest.routes import Routes
 
@@ -39,6 +40,7 @@ FAMILIES = (
     cluster,
     security,
     remote_peers,
+    trust,
     remote,
     ccr,
     tasks,

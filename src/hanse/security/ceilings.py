@@ -195,7 +195,12 @@ class RemotePeers:
         certificate: PeerCertificate | None = origin.peer
         key: Any = origin.cluster_uuid
         if certificate is not None:
-            key = (certificate.fingerprint_sha256, certificate.proven_issuers, origin.cluster_uuid)
+            key = (
+                certificate.fingerprint_sha256,
+                certificate.anchor_sha256,
+                certificate.proven_issuers,
+                origin.cluster_uuid,
+            )
         try:
             return self._ceilings[key]
         except KeyError:

@@ -1,4 +1,4 @@
-"""Which certificates are a remote peer's: `{"any": [...], "all": [...]}` of issuer, subject, san and fingerprint.
+"""Which certificates are a remote peer's: `{"any": [...], "all": [...]}` of issuer, subject, san and fingerprints.
 
 Distinguished names are compared part by part, never as text, so that no escape, multi-valued part, second common name
 or embedded NUL makes one name pass for another; an issuer has to be proven by the verified chain.
@@ -21,6 +21,8 @@ CRITERIA_MAX = 1000
 _HOST_NAME = re.compile(r"[a-z0-9_*.-]{1,253}")
 _SAN_PATTERN = re.compile(r"[a-z0-9_*?.:-]{1,253}")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+_ISSUERS = {"issuer", "issuer_fingerprint_sha256"}
 
 Test = Callable[[PeerCertificate], bool]
 
@@ -57,7 +59,7 @@ def parse_match(peer: str, body: Any) -> PeerMatch:
     of_all = _criteria(peer, "all", body.get("all"))
     if not of_any and not of_all:
         raise problem(peer, "[match] names no criterion; it would match every certificate or none")
-    issuers = [entry for part in ("any", "all") for entry in body.get(part) or () if "issuer" in entry]
+    issuers = [entry for part in ("any", "all") for entry in body.get(part) or () if _ISSUERS & set(entry)]
     return PeerMatch(of_any, of_all, bool(issuers))
 
 
@@ -128,11 +130,22 @@ def _san(text: str) -> Test:
     return holds
 
 
-def _fingerprint(text: str) -> Test:
+def _digits(text: str) -> str:
     wanted = text.lower().replace(":", "")
     if _FINGERPRINT.fullmatch(wanted) is None:
         raise ValueError("is not a SHA-256 fingerprint: 64 hexadecimal digits, with or without colons")
+    return wanted
+
+
+def _fingerprint(text: str) -> Test:
+    wanted = _digits(text)
     return lambda certificate: certificate.fingerprint_sha256 == wanted
+
+
+def _issuer_fingerprint(text: str) -> Test:
+    """Of the trust anchor: what tells two authorities apart that bear one name, as auto-configured ones do."""
+    wanted = _digits(text)
+    return lambda certificate: certificate.anchor_sha256 == wanted
 
 
 _READERS: dict[str, Callable[[str], Test]] = {
@@ -140,6 +153,7 @@ _READERS: dict[str, Callable[[str], Test]] = {
     "subject": _subject,
     "san": _san,
     "fingerprint_sha256": _fingerprint,
+    "issuer_fingerprint_sha256": _issuer_fingerprint,
 }
 
 

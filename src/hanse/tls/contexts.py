@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import ssl
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +54,8 @@ class TlsContexts:
         self.enabled = settings.enabled
         self.verification_mode = settings.verification_mode
         self.client_authentication = settings.client_authentication
+        self.extra_trusted: Callable[[], Iterable[x509.Certificate]] = tuple
+        """Authorities trusted beside those of the files, asked for at every `reload`."""
         self._built: _Built | None = _build(settings) if settings.enabled else None
 
     @classmethod
@@ -84,7 +86,7 @@ class TlsContexts:
         if not self.enabled:
             return None
         try:
-            self._built = _build(self._settings)
+            self._built = _build(self._settings, self.extra_trusted())
         except SettingsError as error:
             log.error("tls files could not be reloaded, the old ones stay in use", prefix=self.prefix, why=error.reason)
             return error.reason
@@ -115,11 +117,11 @@ class TlsContexts:
         return self._built
 
 
-def _build(settings: SslSettings) -> _Built:
+def _build(settings: SslSettings, extra: Iterable[x509.Certificate] = ()) -> _Built:
     identity = read_identity(settings)
     if identity is None:
         raise SettingsError(_needs_identity(settings.prefix))
-    trusted = read_trusted(settings, identity)
+    trusted = tuple(dict.fromkeys((*read_trusted(settings, identity), *extra)))
     if settings.verification_mode == "none":
         log.warning("certificates of peers are not verified at all", setting=f"{settings.prefix}.verification_mode")
     _warn_of_expiry(settings.prefix, identity)

@@ -37,6 +37,7 @@ class PeerCertificate(msgspec.Struct, frozen=True):
 
     `proven_issuers`: the authorities above it on the chain that OpenSSL verified, the trust anchor included. Empty when
     nothing was verified. A name that belongs to one trust anchor is never here because another authority took it.
+    `anchor_sha256`: the fingerprint of that trust anchor, which tells authorities of the same name apart.
     """
 
     subject: str
@@ -49,6 +50,7 @@ class PeerCertificate(msgspec.Struct, frozen=True):
     fingerprint_sha256: str
     subject_rdns: Rdns = ()
     proven_issuers: tuple[Rdns, ...] = ()
+    anchor_sha256: str = ""
 
     @property
     def common_name(self) -> str | None:
@@ -110,8 +112,21 @@ def is_of_same_authority(
     certificate: PeerCertificate, own_chain: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]
 ) -> bool:
     """Whether the trust anchor proven above `certificate` also stands above the own one (first of `own_chain`)."""
-    own = {structured(anchor.subject) for anchor in anchors if any(_is_issued(one, anchor) for one in own_chain)}
-    return bool(certificate.proven_issuers) and certificate.proven_issuers[0] in own
+    own = {fingerprint(anchor) for anchor in own_authorities(own_chain, anchors)}
+    return bool(certificate.anchor_sha256) and certificate.anchor_sha256 in own
+
+
+def own_authorities(
+    own_chain: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]
+) -> tuple[x509.Certificate, ...]:
+    """The trust anchors that issued a certificate of `own_chain`, the nearest to its first one first."""
+    found = (anchor for one in own_chain for anchor in anchors if _is_issued(one, anchor))
+    return tuple({fingerprint(anchor): anchor for anchor in found}.values())
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """The SHA-256 of the certificate, in hex."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
 
 
 def _is_issued(certificate: x509.Certificate, by: x509.Certificate) -> bool:
@@ -139,9 +154,10 @@ def read_certificate(
         ip_addresses=ip_addresses,
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
-        fingerprint_sha256=certificate.fingerprint(hashes.SHA256()).hex(),
+        fingerprint_sha256=fingerprint(certificate),
         subject_rdns=structured(certificate.subject),
         proven_issuers=proven_issuers(chain, anchors),
+        anchor_sha256=fingerprint(chain[-1]) if chain else "",
     )
 
 

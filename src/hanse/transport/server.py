@@ -87,6 +87,12 @@ class TransportServer:
         if handlers:
             await asyncio.wait(handlers, timeout=CLOSE_TIMEOUT_S)
 
+    def cut(self, authority_sha256: str, why: str) -> None:
+        """Ends the connections of peers whom this trust anchor vouched for."""
+        for connection in self.connections:
+            if connection.authority_sha256 == authority_sha256:
+                connection.cut(why)
+
     def _accept(self) -> ServedConnection:
         return ServedConnection(self._hello(), self._on_request, self._connections)
 
@@ -111,6 +117,11 @@ class ServedConnection(Channel):
     def running(self) -> list[asyncio.Task[None]]:
         """The handlers that work for this connection."""
         return [*self._running.values()]
+
+    @property
+    def authority_sha256(self) -> str:
+        """The fingerprint of the trust anchor that vouched for the peer; empty without one."""
+        return getattr(self._origin.peer, "anchor_sha256", "")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

@@ -1,0 +1,110 @@
+"""What trust by invitation needs of this node: its card, its addresses, the remote cluster settings and its TLS.
+
+Satisfies security's `Links`. Tests: tests/remote/test_trust_links.py, tests/journeys/test_trust_in_one_step.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+
+from hanse.cluster.requests import UPDATE_SETTINGS, UpdateSettings
+from hanse.errors import IllegalArgumentError, StatusError
+from hanse.remote.settings import PREFIX, aliases_of, read_config
+from hanse.security.trust.authentication_string import Card
+from hanse.settings.registry import Settings
+from hanse.tls.contexts import TlsContexts
+from hanse.tls.identity import fingerprint, own_authorities
+from hanse.tls.ssl_settings import HTTP, TRANSPORT
+from hanse.transport.actions import Action
+from hanse.transport.hello import Hello
+from hanse.transport.identity import SYSTEM, Identity
+from hanse.transport.server import TransportServer
+
+Run = Callable[[Action[Any, Any], Any, Identity], Awaitable[Any]]
+
+
+class TrustLinks:
+    """`http_address` is known when the node serves; `settings` are those in force."""
+
+    def __init__(
+        self,
+        own: Callable[[], Hello],
+        *,
+        transport_tls: TlsContexts | None,
+        http_tls: TlsContexts | None,
+        http_address: Callable[[], str],
+        settings: Callable[[], Settings],
+        server: TransportServer,
+        run: Run,
+    ) -> None:
+        self._own = own
+        self._transport_tls = transport_tls
+        self._http_tls = http_tls
+        self._http_address = http_address
+        self._settings = settings
+        self._server = server
+        self._run = run
+
+    def card(self, seeds: Sequence[str]) -> Card:
+        """Its authority is the trust anchor of this node's own transport certificate."""
+        contexts = self._verifying()
+        found = own_authorities(contexts.identity, contexts.trusted)
+        if not found:
+            raise IllegalArgumentError(
+                f"the authority of this node's own transport certificate is not among those it trusts; add it to "
+                f"[{TRANSPORT}.certificate_authorities] or to the truststore, so that it can be handed on"
+            )
+        own = self._own()
+        authority = base64.b64encode(found[0].public_bytes(serialization.Encoding.DER)).decode()
+        return Card(own.cluster_name, own.cluster_uuid, authority, tuple(seeds) or (own.address,))
+
+    def _verifying(self) -> TlsContexts:
+        """Raises IllegalArgumentError when an authority that is trusted would change nothing here."""
+        contexts = self._transport_tls
+        if contexts is None:
+            raise IllegalArgumentError(f"[{TRANSPORT}.enabled] must be [true]: without TLS nobody can be trusted")
+        for name, value, wanted in (
+            ("verification_mode", contexts.verification_mode, ("full", "certificate")),
+            ("client_authentication", contexts.client_authentication, ("required",)),
+        ):
+            if value not in wanted:
+                raise IllegalArgumentError(
+                    f"[{TRANSPORT}.{name}] is [{value}], so this node does not look whom it talks to; trust needs "
+                    f"[{wanted[0]}]"
+                )
+        return contexts
+
+    def https(self, addresses: Sequence[str]) -> tuple[tuple[str, ...], str]:
+        contexts = self._http_tls
+        if contexts is None:
+            raise IllegalArgumentError(
+                f"[{HTTP}.enabled] must be [true]: an invitation is accepted over HTTPS, whose certificate it names"
+            )
+        return tuple(addresses) or (self._http_address(),), fingerprint(contexts.identity[0])
+
+    def seeds(self, alias: str) -> tuple[str, ...] | None:
+        settings = self._settings()
+        return read_config(settings, alias).seeds if alias in aliases_of(settings) else None
+
+    async def connect(self, alias: str, seeds: Sequence[str]) -> None:
+        await self._set(f"{PREFIX}{alias}.seeds", list(seeds))
+
+    async def disconnect(self, alias: str) -> None:
+        await self._set(f"{PREFIX}{alias}.*", None)
+
+    async def _set(self, key: str, value: Any) -> None:
+        await self._run(UPDATE_SETTINGS, UpdateSettings(persistent={key: value}), SYSTEM)
+
+    async def reload_trust(self) -> None:
+        contexts = self._verifying()
+        why = await asyncio.to_thread(contexts.reload)
+        if why is not None:
+            raise StatusError(f"the transport's TLS files cannot be read, so its trust stays as it is: {why}", 500)
+
+    def cut(self, authority_sha256: str) -> None:
+        self._server.cut(authority_sha256, "the authority of its certificate is trusted no more")
