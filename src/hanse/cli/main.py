@@ -27,6 +27,7 @@ _COMMANDS = {
         "reconfigure_node",
         "Take up the certificates of another node's cluster.",
     ),
+    "trust": ("hanse.cli.trust", "trust", "Let two clusters trust each other: invite, accept, confirm."),
     "certutil": ("hanse.cli.certutil", "certutil", "Make certificate authorities and certificates."),
     "demo": ("hanse.cli.demo", "demo", "Two secured clusters that search and follow each other."),
 }

@@ -133,9 +133,22 @@ class TrustActions:
             raise StatusError("this token has been used here already; every invitation is good for one acceptance", 409)
         now = self._now_ms()
         exchange = Exchange(
-            token.id, ACCEPTOR, CLAIMED, alias, limits, card, token.binding, new_nonce(), now,
-            now + token.lifetime_ms + LATER_MS, token.expires_ms, token.card, key=token.key, addresses=token.addresses, fingerprint=token.fingerprint,
-        )  # fmt: skip
+            token.id,
+            ACCEPTOR,
+            CLAIMED,
+            alias,
+            limits,
+            card,
+            token.binding,
+            new_nonce(),
+            now,
+            now + token.lifetime_ms + LATER_MS,
+            token.expires_ms,
+            token.card,
+            key=token.key,
+            addresses=token.addresses,
+            fingerprint=token.fingerprint,
+        )
         await self._exchanges.begin(exchange)
         self._changed(call, "accept_cluster", alias)
         await self._exchanges.handle(exchange.id, protocol.Started())

@@ -20,7 +20,8 @@ CHARS_MAX = 65_536
 class TrustToken(msgspec.Struct, frozen=True):
     """`addresses` are HTTPS addresses of the inviter; the certificate shown there has `fingerprint` (SHA-256, hex).
 
-    `key` is an API key as `id:secret`; `expires_ms` is the moment by the inviter's clock, `lifetime_ms` how long before.
+    `key` is an API key as `id:secret`; `expires_ms` is the moment by the inviter's clock, `lifetime_ms` how long the
+    invitation is good for in all.
     """
 
     id: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from hanse.tls.identity import fingerprint
 log = structlog.get_logger(__name__)
 
 KIND = "trusted_authority"
+_TEXT = re.compile(r"[^\s].{0,254}")
 
 
 class Links(Protocol):
@@ -108,6 +110,9 @@ class TrustedClusters:
     def check_card(self, card: Card) -> None:
         """Raises HanseError unless this is another cluster, with an authority of its own that is valid now."""
         own = self._links.card(())
+        texts = (card.cluster_name, card.cluster_uuid, *card.seeds)
+        if not card.seeds or not all(_TEXT.fullmatch(text) and text.isprintable() for text in texts):
+            raise IllegalArgumentError("a cluster's name, uuid and seed addresses must be short printable texts")
         if card.cluster_uuid == own.cluster_uuid:
             raise IllegalArgumentError(f"[{card.cluster_name}] is this very cluster: it cannot invite itself")
         authority = authority_of(card)
