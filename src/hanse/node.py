@@ -242,7 +242,8 @@ class Node:
         if self._transport_tls is not None:
             store = ClusterSecurityStore(self.cluster)
             self._transport_tls.extra_trusted = lambda: authorities(store)
-            self._transport_tls.reload()
+            if authorities(store):
+                self._transport_tls.reload()
 
     def _build_trust(self, security: security_setup.Security, transport: TransportServer) -> None:
         links = TrustLinks(

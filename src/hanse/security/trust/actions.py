@@ -6,6 +6,7 @@ which may do nothing but go on with that one exchange. Tests: tests/security/tru
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -19,7 +20,7 @@ from hanse.security.requests import Answer, ByNames
 from hanse.security.trust import protocol, requests
 from hanse.security.trust.authentication_string import Card, new_nonce
 from hanse.security.trust.exchanges import Exchanges
-from hanse.security.trust.protocol import ACCEPTOR, CLAIMED, INVITED, INVITER, Asked, Compared, Ended, Exchange
+from hanse.security.trust.protocol import ACCEPTOR, CLAIMED, FAILED, INVITED, INVITER, Asked, Compared, Ended, Exchange
 from hanse.security.trust.token import TrustToken
 from hanse.security.trust.trusted import Links, TrustedClusters, authority_of
 from hanse.settings.units import parse_time_s
@@ -30,6 +31,7 @@ VALID_FOR = "30m"
 VALID_FOR_S_MAX = 24 * 3600
 LATER_MS = 60_000
 """So much longer the accepting side waits: it is the inviter, by its clock, who says that a token has expired."""
+_ALIAS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 _ANY = {"any": [{"issuer_fingerprint_sha256": "0" * 64}]}
 
 
@@ -105,7 +107,9 @@ class TrustActions:
         """One answer for every stranger, whether the exchange exists or not."""
         key = (call.identity.api_key or {}).get("id")
         known = self._exchanges.all().get(id) if isinstance(id, str) else None
-        if known is None or known.role != INVITER or key is None or known.key != key:
+        is_bearer = known is not None and known.role == INVITER and key is not None and known.key == key
+        # What a peer says over the transport of its users is believed, so it does not count here.
+        if not is_bearer or call.origin.kind != "rest":
             raise SecurityError("only the API key of an invitation may go on with its exchange of trust")
 
     async def _check_opened(self, id: str, body: Mapping[str, Any]) -> None:
@@ -129,7 +133,7 @@ class TrustActions:
         self._trusted.check_card(token.card)
         card = self._links.card(_addresses(body, "seeds"))
         known = self._exchanges.all().get(token.id)
-        if known is not None and known.reason == "":
+        if known is not None and (known.phase != FAILED or known.undoing):
             raise StatusError("this token has been used here already; every invitation is good for one acceptance", 409)
         now = self._now_ms()
         exchange = Exchange(
@@ -142,7 +146,7 @@ class TrustActions:
             token.binding,
             new_nonce(),
             now,
-            now + token.lifetime_ms + LATER_MS,
+            now + min(token.lifetime_ms, VALID_FOR_S_MAX * 1000) + LATER_MS,
             token.expires_ms,
             token.card,
             key=token.key,
@@ -158,8 +162,11 @@ class TrustActions:
 
     def _named(self, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         alias = body.get("alias")
-        if not isinstance(alias, str) or not alias:
-            raise IllegalArgumentError("[alias] is missing: the name that the other cluster has here")
+        if not isinstance(alias, str) or _ALIAS.fullmatch(alias) is None:
+            raise IllegalArgumentError(
+                "[alias], the name that the other cluster has here, must have 1 to 64 of [A-Z, a-z, 0-9, _, -] and not "
+                "begin with [-]"
+            )
         limits = body.get("limits", {})
         peer = parse_peer(alias, {"match": _ANY, "limits": limits})
         self._trusted.check_alias(alias)

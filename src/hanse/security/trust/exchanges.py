@@ -96,7 +96,7 @@ class Exchanges:
             elif isinstance(command, protocol.Establish):
                 answer |= await self._establish(id)
             elif isinstance(command, protocol.Undo):
-                await self._trusted.undo(before)
+                await self._undo(id)
             elif isinstance(command, protocol.Answer):
                 answer |= command.body
             else:
@@ -111,7 +111,7 @@ class Exchanges:
             status, body = await self._call(exchange, command.step, command.body)
         except HanseError as error:
             if may_wait and error.status >= 500:
-                log.warning("the inviting cluster cannot be reached, asking again", id=id, why=error.reason)
+                log.debug("the inviting cluster cannot be reached, asking again", id=id, why=error.reason)
                 return {}
             await self._handle(id, Ended(error.reason, tell=False))
             raise
@@ -124,6 +124,15 @@ class Exchanges:
         refused = self._refused(exchange, status, body)
         await self._handle(id, Ended(refused.reason, tell=False))
         raise refused
+
+    async def _undo(self, id: str) -> None:
+        """What cannot be undone now is tried again at every tick."""
+        try:
+            await self._trusted.undo(self.get(id))
+        except HanseError as error:
+            log.error("what an exchange of trust has put cannot be removed yet", id=id, why=error.reason)
+        else:
+            await self._handle(id, protocol.Undone())
 
     async def _establish(self, id: str) -> dict[str, Any]:
         try:
@@ -167,7 +176,7 @@ class Exchanges:
             exchange = self.all().get(id)
             if exchange is None:
                 return
-            if exchange.expires_ms > self._now_ms():
+            if exchange.undoing or exchange.expires_ms > self._now_ms():
                 await self._handle(id, protocol.Ticked())
             elif exchange.is_over:
                 await self._forget(exchange)

@@ -84,6 +84,8 @@ class Exchange(msgspec.Struct, frozen=True):
     addresses: tuple[str, ...] = ()
     fingerprint: str = ""
     reason: str = ""
+    undoing: bool = False
+    """Failed, and what had been put is not known to be gone yet."""
 
     @property
     def is_over(self) -> bool:
@@ -136,6 +138,11 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
+class Undone:
+    """What `Undo` asked for has happened."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """Expired, cancelled, refused by the other side, or not established: it cannot be completed any more."""
 
@@ -149,7 +156,7 @@ class Ticked:
     """Time to ask again."""
 
 
-Event = Asked | Answered | Started | Compared | Done | Ended | Ticked
+Event = Asked | Answered | Started | Compared | Done | Undone | Ended | Ticked
 
 
 # Commands.
@@ -182,7 +189,7 @@ class Establish:
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """Remove what was put."""
+    """Remove what was put; `Undone` is fed back."""
 
 
 Command = Send | Answer | Refuse | Establish | Undo
@@ -193,6 +200,10 @@ def step(exchange: Exchange, event: Event) -> Outcome:
     """The state after the event, and what is to be done, in order."""
     if isinstance(event, Ended):
         return _end(exchange, event)
+    if isinstance(event, Undone):
+        return msgspec.structs.replace(exchange, undoing=False), []
+    if exchange.undoing and isinstance(event, Ticked):
+        return exchange, [Undo()]
     if exchange.phase == ESTABLISHED and isinstance(event, Asked) and event.step == "finish":
         return exchange, [Answer({})]  # the first answer was lost
     if exchange.is_over:
@@ -341,10 +352,12 @@ def _end(exchange: Exchange, event: Ended, *, answered: bool = False) -> Outcome
     answer: list[Command] = [Answer({})] if answered else []
     if exchange.is_over:
         return exchange, answer
-    commands: list[Command] = [Undo()] if exchange.phase in (ESTABLISHING, PROVISIONAL) else []
+    undoing = exchange.phase in (ESTABLISHING, PROVISIONAL)
+    commands: list[Command] = [Undo()] if undoing else []
     if event.tell and exchange.role == ACCEPTOR:
         commands.append(Send("abort", {}))
-    return _over(exchange, FAILED, event.reason), [*commands, *answer]
+    after = msgspec.structs.replace(exchange, undoing=undoing)
+    return _over(after, FAILED, event.reason), [*commands, *answer]
 
 
 def _refused(exchange: Exchange, reason: str, status: int) -> Outcome:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 
 import msgspec
 
@@ -15,6 +16,8 @@ from hanse.security.trust.authentication_string import Card, binding_of
 
 PREFIX = "hanse_trust_1_"
 CHARS_MAX = 65_536
+_ID = re.compile(r"[0-9a-f]{16}")
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 class TrustToken(msgspec.Struct, frozen=True):
@@ -53,6 +56,8 @@ class TrustToken(msgspec.Struct, frozen=True):
             found = msgspec.json.decode(raw, type=cls)
         except (binascii.Error, ValueError, msgspec.DecodeError) as error:
             raise IllegalArgumentError("the token is damaged or cut short; copy it once more, whole") from error
-        if not found.addresses or ":" not in found.key:
-            raise IllegalArgumentError("the token names no address or no secret; ask for a new one")
+        if not found.addresses or ":" not in found.key or not _ID.fullmatch(found.id) or found.lifetime_ms < 0:
+            raise IllegalArgumentError("the token names no address, secret or id; ask for a new one")
+        if not _FINGERPRINT.fullmatch(found.fingerprint):
+            raise IllegalArgumentError("the token names no certificate; ask for a new one")
         return found

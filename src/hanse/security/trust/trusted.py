@@ -153,20 +153,18 @@ class TrustedClusters:
         await self._links.connect(exchange.alias, card.seeds)
 
     async def undo(self, exchange: Exchange) -> None:
-        """Removes what this exchange has put, and nothing else."""
+        """Removes what this exchange has put, and nothing else. May be called again after it has failed."""
         alias, card = exchange.alias, exchange.other
+        assert card is not None
         entry = self.all().get(alias)
-        if entry is not None and entry["exchange"] == exchange.id:
-            if card is not None and self._links.seeds(alias) == card.seeds:
+        if entry is not None and entry["exchange"] != exchange.id:
+            return
+        if entry is not None:  # the connection is put after it
+            if self._links.seeds(alias) == card.seeds:
                 await self._links.disconnect(alias)
             await self._store.change(KIND, lambda stored: {alias: None})
-            try:
-                await self._links.reload_trust()
-            except HanseError as error:
-                # What was loaded stays in force until the files can be read, so its ceiling stays, too.
-                log.error("an authority could not be taken out of use", alias=alias, why=error.reason)
-                return
-            self._links.cut(entry["fingerprint_sha256"])
+        await self._links.reload_trust()
+        self._links.cut(fingerprint(authority_of(card)))
         body = peer_body(exchange)
         await self._store.change(PEER, lambda stored: {alias: None} if stored.get(alias) == body else {})
 
