@@ -198,3 +198,18 @@ def test_java_and_openssl_names_of_suites(place: Place) -> None:
     assert old.maximum_version is ssl.TLSVersion.TLSv1_2
     new = place.node("berlin", "ca", cipher_suites=suites[:1]).server()
     assert new.minimum_version is ssl.TLSVersion.TLSv1_3
+
+
+def test_authorities_from_elsewhere_are_trusted_beside_those_of_the_files(place: Place) -> None:
+    contexts = place.node("berlin", "ca")
+    other = place.authority("other").certificate
+    before = len(contexts.trusted)
+    accepted = [other, place.authority("ca").certificate]
+    contexts.extra_trusted = lambda: accepted
+    assert len(contexts.trusted) == before
+    assert contexts.reload() is None
+    assert contexts.trusted == (place.authority("ca").certificate, other)
+    assert len(contexts.server().get_ca_certs()) == len(contexts.client().get_ca_certs()) == 2
+    accepted.clear()
+    assert contexts.reload() is None
+    assert other not in contexts.trusted

@@ -190,7 +190,7 @@ class Exchanges:
         self._locks.pop(exchange.id, None)
 
     def _expired(self, exchange: Exchange) -> str:
-        return f"it expired at [{_shown(exchange.expires_ms)}] before both sides had confirmed"
+        return f"it expired at [{_shown(exchange.expires_ms)}] before it was complete on both sides"
 
 
 def _decode(entry: Mapping[str, Any]) -> Exchange:
