@@ -145,7 +145,7 @@ class Node:
         self._http_address = await self._bind_http()
         await self.cluster.update("node-start", self._with_own_node)
         self._ready.set()
-        self._tasks.spawn("go on with exchanges of trust", self._watch_trust())
+        self._closers.append(self._tasks.spawn("go on with exchanges of trust", self._watch_trust()).cancel)
         await self.replication.start()
         await self.auto_follow.start()
         self._closers += [self.auto_follow.close, self.replication.close]

@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 KIND = "trust_exchange"
 ASK_AGAIN_S = 1.0
+REASON_CHARS_MAX = 1000
 
 Call = Callable[[Exchange, str, dict[str, Any]], Awaitable[tuple[int, dict[str, Any]]]]
 """Asks the inviting node: status and body. Raises StatusError 503 when it cannot be reached."""
@@ -151,7 +152,7 @@ class Exchanges:
                 why += f", and it is [{_shown(now)}] by this one: it was withdrawn, or the clocks differ"
             return SecurityError(f"[{other}] does not know the invitation any more: {why}. Ask for a new one", 401)
         error = body.get("error")
-        reason = error.get("reason") if isinstance(error, dict) else error
+        reason = _printable(str(error.get("reason") if isinstance(error, dict) else error))
         kind: type[SecurityError] | type[StatusError] = SecurityError if status == 403 else StatusError
         return kind(f"[{other}] refused: {reason}", status if 400 <= status < 500 else 502)
 
@@ -195,6 +196,11 @@ class Exchanges:
 
 def _decode(entry: Mapping[str, Any]) -> Exchange:
     return msgspec.convert(entry, Exchange)
+
+
+def _printable(text: str) -> str:
+    """What another cluster says ends up on a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text[:REASON_CHARS_MAX])
 
 
 def _shown(moment_ms: int) -> str:
