@@ -16,7 +16,7 @@ from hanse.cli.first_start import configure_first_start
 from hanse.cli.local_cluster import LocalNode
 from hanse.node import read_settings
 from hanse.tls.authority import CertificateAuthority
-from tests.journeys.world import until
+from tests.journeys.world import FreshNode, until
 
 
 def run(config: Path, *command: str, answers: str = "") -> subprocess.CompletedProcess[str]:
@@ -108,22 +108,6 @@ def test_what_goes_wrong_leaves_no_user_behind(node: LocalNode) -> None:
     )
     assert wrong_name.returncode == 69
     assert left_behind(node) == ""
-
-
-class FreshNode(LocalNode):
-    """A node that nobody has configured."""
-
-    def _write_configuration(self, *_: Any) -> None:
-        self.config.mkdir(parents=True)
-        lines = (
-            f"node.name: {self.node_name}", f"path.data: {self.folder}/data", f"path.logs: {self.folder}/logs",
-            "http.host: 127.0.0.1", "http.port: 0", "transport.port: 0", "node.portsfile: true",
-        )  # fmt: skip
-        (self.config / "elasticsearch.yml").write_text("\n".join(lines) + "\n")
-
-    @property
-    def ca_file(self) -> Path:
-        return self.config / "certs" / "http_ca.crt"
 
 
 def fresh(folder: Path) -> FreshNode:

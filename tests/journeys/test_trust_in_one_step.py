@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from hanse.cli.first_start import configure_first_start
 from hanse.cli.local_cluster import LocalNode
+from hanse.node import read_settings
 from hanse.security.trust.token import PREFIX
 from hanse.tls.authority import CertificateAuthority
-from tests.journeys.world import ok, until
+from tests.journeys.world import FreshNode, ok, until
 
 LOGS = {"search": [{"names": ["logs-*"]}], "replication": [{"names": ["logs-*"]}]}
 
@@ -216,3 +218,23 @@ def test_what_was_accepted_survives_a_restart_and_ends_by_one_call(two: Two) -> 
     )
     ok(munich, "DELETE", "/_security/trust/berlin")
     assert two.nothing_is_trusted()
+
+
+def test_clusters_that_configured_themselves(tmp_path: Path) -> None:
+    """Their authorities live in PKCS#12 stores and all have one name; each alias still means its own cluster."""
+    made = [FreshNode(tmp_path / name, name, CertificateAuthority.create()) for name in ("oslo", "riga")]
+    for node in made:
+        assert configure_first_start(node.config, read_settings(node.config))
+    with made[0] as oslo, made[1] as riga:
+        invitation = invite(oslo, alias="riga")
+        status, accepted = accept(riga, invitation["token"], alias="oslo")
+        assert status == 200, accepted
+        for node in (oslo, riga):
+            ok(node, "POST", "/_security/trust/confirm", {"id": invitation["id"], "sas": accepted["sas"]})
+        for node, alias in ((oslo, "riga"), (riga, "oslo")):
+            info = until(
+                lambda: node.request("GET", "/_remote/info")[1].get(alias, {}),  # noqa: B023
+                lambda entry: entry.get("connected"),
+                "both to connect",
+            )
+            assert info["seeds"]

@@ -22,6 +22,22 @@ def until(ask: Callable[[], Any], holds: Callable[[Any], bool], what: str) -> An
     return answer
 
 
+class FreshNode(LocalNode):
+    """A node that nobody has configured."""
+
+    def _write_configuration(self, *_: Any) -> None:
+        self.config.mkdir(parents=True)
+        lines = (
+            f"node.name: {self.node_name}", f"path.data: {self.folder}/data", f"path.logs: {self.folder}/logs",
+            "http.host: 127.0.0.1", "http.port: 0", "transport.port: 0", "node.portsfile: true",
+        )  # fmt: skip
+        (self.config / "elasticsearch.yml").write_text("\n".join(lines) + "\n")
+
+    @property
+    def ca_file(self) -> Path:
+        return self.config / "certs" / "http_ca.crt"
+
+
 class Pair:
     """`local` connects to `remote` under the alias `remote`; each has a CA of its own and trusts the other's."""
 

@@ -1,7 +1,8 @@
 """Which ceiling a peer's request is held against, found by the certificate of the connection it came over.
 
 A certificate that several enabled peers match has to keep within all of them; one that a disabled peer matches gets
-nothing. For certificates that nobody listed the setting `xpack.security.remote_peer.default` decides. Without listed
+nothing. An authority that was accepted by invitation is never without a ceiling: without its peer it gets nothing.
+For other certificates that nobody listed the setting `xpack.security.remote_peer.default` decides. Without listed
 peers and with that setting at `allow` nothing is looked up at all.
 Tests: tests/security/test_ceilings.py, tests/security/test_peer_gate.py.
 """
@@ -25,6 +26,8 @@ from hanse.transport.actions import Origin
 from hanse.transport.identity import Identity
 
 REMEMBERED_MAX = 10_000
+ACCEPTED = "trusted_authority"
+"""The kind of the entries of authorities that were accepted by invitation (`trust/trusted.py`)."""
 SNIFFING = "cluster:internal/remote_cluster/"
 """What a connecting node asks before any user does: always allowed, or nobody there could be told why."""
 
@@ -166,6 +169,7 @@ class RemotePeers:
         self._denies_unlisted = False
         self._slots: dict[str, Slots] = {}
         self._stored: Mapping[str, dict[str, Any]] = {}
+        self._accepted: Mapping[str, dict[str, Any]] = {}
         self._file_version = -1
         self._peers: dict[str, RemotePeer] = {}
         self._ceilings: dict[Any, Ceiling | None] = {}
@@ -190,7 +194,7 @@ class RemotePeers:
     def ceiling(self, origin: Origin) -> Ceiling | None:
         """None where nothing is limited beyond the caller's roles."""
         self._follow()
-        if not self._peers and not self._denies_unlisted:
+        if not self._peers and not self._denies_unlisted and not self._accepted:
             return None
         certificate: PeerCertificate | None = origin.peer
         key: Any = origin.cluster_uuid
@@ -219,7 +223,8 @@ class RemotePeers:
         if certificate is None:
             return self._unlisted(None)
         matched = [peer for peer in self._peers.values() if peer.match.matches(certificate)]
-        if not certificate.proven_issuers and any(peer.match.needs_issuer for peer in self._peers.values()):
+        needs_issuer = self._accepted or any(peer.match.needs_issuer for peer in self._peers.values())
+        if not certificate.proven_issuers and needs_issuer:
             return Ceiling(
                 certificate, (), (),
                 f"the issuer of the peer's certificate {_shown(certificate)} was not verified on this connection, and "
@@ -229,13 +234,23 @@ class RemotePeers:
             return self._ceiling(certificate, matched)
         if cluster_uuid == self._own_cluster_uuid() and self._is_own(certificate):
             return None
-        return self._unlisted(certificate)
+        return self._invited(certificate) or self._unlisted(certificate)
 
     def _ceiling(self, certificate: PeerCertificate | None, peers: list[RemotePeer]) -> Ceiling:
         disabled = [peer.name for peer in peers if not peer.enabled]
         refusal = f"the ceiling of peer [{','.join(disabled)}] decided: the peer is disabled" if disabled else ""
         slots = [self._slots.setdefault(peer.name, Slots()) for peer in peers]
         return Ceiling(certificate, peers, slots, refusal)
+
+    def _invited(self, certificate: PeerCertificate) -> Ceiling | None:
+        for alias, entry in self._accepted.items():
+            if entry["fingerprint_sha256"] == certificate.anchor_sha256:
+                return Ceiling(
+                    certificate, (), (),
+                    f"no remote peer matches the certificate {_shown(certificate)}, whose authority was accepted by "
+                    f"invitation as [{alias}]",
+                )  # fmt: skip
+        return None
 
     def _unlisted(self, certificate: PeerCertificate | None) -> Ceiling | None:
         if not self._denies_unlisted:
@@ -249,7 +264,10 @@ class RemotePeers:
 
     def _follow(self) -> None:
         """Takes over what changed in the store or in peers.yml since the last request."""
-        stored = self._store.entries(KIND)
+        stored, accepted = self._store.entries(KIND), self._store.entries(ACCEPTED)
+        if accepted is not self._accepted and accepted != self._accepted:
+            self._ceilings.clear()
+        self._accepted = accepted
         version = self._file.version if self._file is not None else -1
         if version == self._file_version and (stored is self._stored or stored == self._stored):
             self._stored = stored

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from hanse.errors import HanseError, StatusError
@@ -11,9 +13,12 @@ from hanse.security import keys
 from hanse.security.trust.exchanges import KIND
 from hanse.security.trust.protocol import Asked
 from hanse.security.trust.setup import TrustByInvitation
+from hanse.tls.identity import PeerCertificate
+from hanse.transport.actions import Origin
 from tests.security.trust.conftest import Two
 
 MINUTE_MS = 60_000
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 async def confirmed(two: Two) -> str:
@@ -147,3 +152,31 @@ async def test_nothing_is_kept_when_the_time_is_over(two: Two) -> None:
         assert side.cluster.store.entries(KIND) == {}
         assert side.cluster.store.entries(keys.KIND) == {}
         assert not side.trusts_nobody
+
+
+async def test_an_accepted_authority_is_never_without_a_ceiling(two: Two) -> None:
+    """Who deletes its peer, or lets it match something else, does not lift the ceiling."""
+    id = await confirmed(two)
+    await two.munich.exchanges.tick(id)
+    peers, store = two.berlin.cluster.gate.peers, two.berlin.cluster.store
+    authority = store.entries("trusted_authority")["munich"]
+    visitor = PeerCertificate(
+        "CN=n", "CN=ca", "1", (), (), MOMENT, MOMENT, "0" * 64, (), (((("2.5.4.3", "ca"),),),),
+        anchor_sha256=authority["fingerprint_sha256"],
+    )  # fmt: skip
+    origin = Origin("transport", "10.0.0.1:9300", visitor)
+    ceiling = peers.ceiling(origin)
+    assert ceiling is not None
+    assert (ceiling.label, ceiling.refusal) == ("munich", "")
+    await store.change("remote_peer", lambda _: {"munich": None})
+    ceiling = peers.ceiling(origin)
+    assert ceiling is not None
+    assert "accepted by invitation as [munich]" in ceiling.refusal
+    assert not ceiling.permission.allows_somewhere("indices:data/read/search")
+    unproven = peers.ceiling(
+        Origin("transport", "", msgspec.structs.replace(visitor, proven_issuers=(), anchor_sha256=""))
+    )
+    assert unproven is not None
+    assert "was not verified on this connection" in unproven.refusal
+    await store.change("trusted_authority", lambda _: {"munich": None})
+    assert peers.ceiling(origin) is None

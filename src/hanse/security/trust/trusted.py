@@ -19,6 +19,7 @@ import structlog
 from cryptography import x509
 
 from hanse.errors import HanseError, IllegalArgumentError, ResourceNotFoundError, StatusError
+from hanse.security.ceilings import ACCEPTED as KIND
 from hanse.security.ceilings import RemotePeers
 from hanse.security.peers import KIND as PEER
 from hanse.security.store import Changes, Entries, SecurityStore
@@ -28,7 +29,6 @@ from hanse.tls.identity import fingerprint
 
 log = structlog.get_logger(__name__)
 
-KIND = "trusted_authority"
 _TEXT = re.compile(r"[^\s].{0,254}")
 
 
