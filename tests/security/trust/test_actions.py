@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 
 from hanse.errors import HanseError, SecurityError
 from hanse.security import keys
+from hanse.security.audit import Audit
 from hanse.security.requests import ByNames
 from hanse.security.trust import requests
 from hanse.security.trust.token import TrustToken
@@ -196,3 +198,19 @@ class TestWhatIsShown:
         assert (await refused(two.berlin.run(requests.DELETE_TRUSTED, ByNames(("munich",)))))[0] == 500
         assert list(await two.berlin.run(requests.GET_TRUSTED, Empty())) == ["munich"]
         assert two.berlin.cluster.store.entries("remote_peer")
+
+    async def test_the_audit_trail_names_who_did_what(self, two: Two, tmp_path: Path) -> None:
+        audit = Audit(tmp_path / "audit.json", include=("security_config_change",))
+        two.berlin.room._actions._audit = audit
+        id, digits = await two.compared()
+        await refused(two.berlin.confirm(id, "0000-0000-0000"))
+        await two.berlin.invite("again")
+        audit.close()
+        events = [json.loads(line) for line in (tmp_path / "audit.json").read_text().splitlines()]
+        told = [(event["event.action"], event["user.name"], event["entry.name"]) for event in events]
+        assert told == [
+            ("invite_cluster", "admin", "munich"),
+            ("confirm_cluster", "admin", "munich"),
+            ("invite_cluster", "admin", "again"),
+        ]
+        assert digits not in json.dumps(events)

@@ -1,6 +1,6 @@
 """The accepting node's calls to the inviting one: HTTPS, pinned to the certificate that the token names.
 
-Tests: tests/security/trust/test_inviting_node.py.
+Tests: tests/security/trust/test_inviting_node.py, tests/journeys/test_trust_in_one_step.py.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Order is the promise here: the ceiling stands before its authority is trusted, and stays until the authority is gone and
 its connections are cut. Authorities live in the security store and survive a restart; only the transport's TLS contexts
-take them, never HTTP's. Tests: tests/security/trust/test_trusted.py.
+take them, never HTTP's. Tests: tests/security/trust/test_exchanges.py.
 """
 
 from __future__ import annotations
