@@ -220,6 +220,25 @@ def test_what_was_accepted_survives_a_restart_and_ends_by_one_call(two: Two) -> 
     assert two.nothing_is_trusted()
 
 
+def test_a_killed_node_goes_on_where_it_was(two: Two) -> None:
+    """Munich dies after its person confirmed and before it heard that Berlin's had, too."""
+    berlin, munich = two.berlin, two.munich
+    invitation = invite(berlin)
+    id = invitation["id"]
+    status, accepted = accept(munich, invitation["token"])
+    assert status == 200, accepted
+    ok(munich, "POST", "/_security/trust/confirm", {"id": id, "sas": accepted["sas"]})
+    munich.kill()
+    ok(berlin, "POST", "/_security/trust/confirm", {"id": id, "sas": accepted["sas"]})
+    assert phase(berlin, id) == "provisional"
+    munich.start()
+    until(lambda: (phase(berlin, id), phase(munich, id)), lambda both: both == ("established",) * 2, "both sides")
+    until(lambda: ok(munich, "GET", "/_remote/info")["berlin"], lambda info: info["connected"], "the connection")
+    ok(berlin, "DELETE", "/_security/trust/munich")
+    ok(munich, "DELETE", "/_security/trust/berlin")
+    assert two.nothing_is_trusted()
+
+
 def test_clusters_that_configured_themselves(tmp_path: Path) -> None:
     """Their authorities live in PKCS#12 stores and all have one name; each alias still means its own cluster."""
     made = [FreshNode(tmp_path / name, name, CertificateAuthority.create()) for name in ("oslo", "riga")]
