@@ -22,6 +22,7 @@ from hanse.cluster import administration as cluster_administration
 from hanse.cluster.administration import ClusterAdministration
 from hanse.cluster.embedded.node_lock import NodeLock
 from hanse.cluster.embedded.state_store import SqliteStateStore
+from hanse.cluster.health_report import HealthReport
 from hanse.cluster.names import ClusterNames
 from hanse.cluster.security_entries import ClusterSecurityStore
 from hanse.cluster.state import ClusterState, NodeMetadata
@@ -50,6 +51,7 @@ from hanse.security import setup as security_setup
 from hanse.security.bootstrap import ensure_elastic_password
 from hanse.security.enrollment import EnrollmentActions, EnrollmentKeys
 from hanse.security.settings import BOOTSTRAP_PASSWORD, SECURITY_SETTINGS
+from hanse.security.ssl_actions import SslActions
 from hanse.security.trust.setup import TrustByInvitation
 from hanse.security.trust.trusted import authorities
 from hanse.settings import elasticsearch_yml, network
@@ -61,6 +63,7 @@ from hanse.tls.bootstrap_check import check_transport_tls
 from hanse.tls.contexts import TLS_SETTINGS, TlsContexts
 from hanse.tls.endpoints import listen
 from hanse.tls.identity import PeerCertificate, is_of_same_authority, peer_certificate
+from hanse.tls.reload import RELOAD_SETTINGS, Reloader
 from hanse.transport.actions import Action, ActionRegistry, Origin
 from hanse.transport.frames import Hello
 from hanse.transport.identity import Identity
@@ -74,7 +77,7 @@ ASK_REMOTE_TIMEOUT_S = 10.0
 
 def registry_of_settings() -> SettingsRegistry:
     """Every setting of elasticsearch.yml and the cluster settings API."""
-    everything = (declared.NODE_SETTINGS, TLS_SETTINGS, SECURITY_SETTINGS, REMOTE_SETTINGS)
+    everything = (declared.NODE_SETTINGS, TLS_SETTINGS, RELOAD_SETTINGS, SECURITY_SETTINGS, REMOTE_SETTINGS)
     return SettingsRegistry([*(setting for room in everything for setting in room), PORTS_FILE])
 
 
@@ -133,10 +136,11 @@ class Node:
         lock.acquire()
         self._closers.append(lock.release)
         self.cluster = await self._open_state()
+        self._tls_files = Reloader([one for one in (self._transport_tls, self._http_tls) if one], self.settings)
         self._trust_accepted_authorities()
         transport = TransportServer(self._hello, self._on_request, self._transport_tls)
         self._transport_address = await self._bind_transport(transport)
-        self._build(transport)
+        self._build()
         await self.indices.start()
         self._closers.append(self.indices.close)
         generated = await self._first_password()
@@ -192,7 +196,7 @@ class Node:
             known = self._new_node_id = getattr(self, "_new_node_id", None) or _short_id()
         return known
 
-    def _build(self, transport: TransportServer) -> None:
+    def _build(self) -> None:
         """Makes the rooms and registers their actions."""
         self.actions = ActionRegistry()
         names = ClusterNames(lambda: self.cluster.state)
@@ -218,7 +222,8 @@ class Node:
         self._peers.apply_settings(self._effective_settings())
         EnrollmentActions(self._enrollment_keys, lambda: [self._transport_address]).register(self.actions)
         self._tasks.spawn("watch files of users and roles", security.files.watch())
-        self._build_trust(security, transport)
+        self._build_trust(security)
+        tls = self._build_tls()
         self.gate = security.gate
         self.indices = Indices(self.cluster, self._data_path, self.settings)
         self.contexts = Contexts()
@@ -233,9 +238,23 @@ class Node:
             self._registry_of_settings,
             version=version,
             validators=(validate_remote_settings,),
-            gauges={"indices": lambda: node_statistics(self.indices)},
+            gauges={"indices": lambda: node_statistics(self.indices), "tls": tls.gauges},
         )
         cluster_administration.register(self.actions, self.cluster, administration)
+        HealthReport(self.cluster, {"tls_certificates": tls.indicator}).register(self.actions)
+
+    def _build_tls(self) -> SslActions:
+        tls = SslActions(
+            self._tls_files, config_dir=self._config_dir, node_name=self._name, node_id=lambda: self._node_id
+        )
+        tls.register(self.actions)
+        self._tasks.spawn("watch tls files", self._tls_files.watch())
+        self._tasks.spawn("warn of expiry", tls.warn())
+        return tls
+
+    def reload_tls_soon(self) -> None:
+        """Reads every TLS file anew; the log says what changed and what could not be used."""
+        self._tasks.spawn("reload tls files", self._tls_files.reload())
 
     def _trust_accepted_authorities(self) -> None:
         """The transport trusts, beside its files, the authorities that were accepted by invitation."""
@@ -245,14 +264,14 @@ class Node:
             if authorities(store):
                 self._transport_tls.reload()
 
-    def _build_trust(self, security: security_setup.Security, transport: TransportServer) -> None:
+    def _build_trust(self, security: security_setup.Security) -> None:
         links = TrustLinks(
             self._hello,
             transport_tls=self._transport_tls,
             http_tls=self._http_tls,
             http_address=lambda: self._http_address,
             settings=self._effective_settings,
-            server=transport,
+            reload=self._tls_files.reload,
             run=self._run_as,
         )
         trust = TrustByInvitation(ClusterSecurityStore(self.cluster), security.peers, links, security.audit)
@@ -364,6 +383,7 @@ class Node:
             self.gate,
             self.settings,
             peer_certificate=peer_certificate,
+            connected=self._http_tls.hold if self._http_tls is not None else None,
         )
         for port in self.settings.read(declared.HTTP_PORT).ports():
             try:

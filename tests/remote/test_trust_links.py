@@ -16,9 +16,8 @@ from hanse.settings.registry import Settings
 from hanse.tls.authority import CertificateAuthority
 from hanse.tls.contexts import TlsContexts
 from hanse.tls.identity import fingerprint
-from hanse.transport.actions import Origin
+from hanse.tls.reload import Reloader
 from hanse.transport.identity import SYSTEM, Identity
-from hanse.transport.server import TransportServer
 
 from .conftest import BERGEN, PREFIX
 
@@ -49,14 +48,10 @@ class World:
             "http_tls": self.contexts,
             "http_address": lambda: "127.0.0.1:9200",
             "settings": lambda: self.settings,
-            "server": TransportServer(lambda: BERGEN, never, self.contexts),
+            "reload": Reloader([self.contexts], Settings({})).reload,
             "run": self.run,
         }
         return TrustLinks(lambda: BERGEN, **{**parts, **changes})
-
-
-async def never(action: str, payload: bytes, identity: Identity, origin: Origin) -> bytes:
-    raise AssertionError
 
 
 def test_the_card_holds_the_authority_above_the_own_certificate(tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ async def _serve(running: object) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await running.start()
+    loop.add_signal_handler(signal.SIGHUP, running.reload_tls_soon)
     try:
         await stop.wait()
     finally:

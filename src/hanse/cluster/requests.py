@@ -48,7 +48,13 @@ class ReadNodes(msgspec.Struct, frozen=True, omit_defaults=True):
     metrics: tuple[str, ...] = ()
 
 
+class ReadHealthReport(msgspec.Struct, frozen=True, omit_defaults=True):
+    indicator: str | None = None
+    verbose: bool = True
+
+
 HEALTH = Action("cluster:monitor/health", Health, dict, Scope.CLUSTER)
+HEALTH_REPORT = Action("cluster:monitor/health_api", ReadHealthReport, dict, Scope.CLUSTER)
 STATE = Action("cluster:monitor/state", ReadState, dict, Scope.CLUSTER)
 GET_SETTINGS = Action("cluster:monitor/settings", ReadSettings, dict, Scope.CLUSTER)
 UPDATE_SETTINGS = Action("cluster:admin/settings/update", UpdateSettings, dict, Scope.CLUSTER)

@@ -5,7 +5,6 @@ Satisfies security's `Links`. Tests: tests/remote/test_trust_links.py, tests/jou
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -19,11 +18,11 @@ from hanse.security.trust.authentication_string import Card
 from hanse.settings.registry import Settings
 from hanse.tls.contexts import TlsContexts
 from hanse.tls.identity import fingerprint, own_authorities
+from hanse.tls.reload import Reloaded
 from hanse.tls.ssl_settings import HTTP, TRANSPORT
 from hanse.transport.actions import Action
 from hanse.transport.hello import Hello
 from hanse.transport.identity import SYSTEM, Identity
-from hanse.transport.server import TransportServer
 
 Run = Callable[[Action[Any, Any], Any, Identity], Awaitable[Any]]
 
@@ -39,7 +38,7 @@ class TrustLinks:
         http_tls: TlsContexts | None,
         http_address: Callable[[], str],
         settings: Callable[[], Settings],
-        server: TransportServer,
+        reload: Callable[[], Awaitable[list[Reloaded]]],
         run: Run,
     ) -> None:
         self._own = own
@@ -47,7 +46,7 @@ class TrustLinks:
         self._http_tls = http_tls
         self._http_address = http_address
         self._settings = settings
-        self._server = server
+        self._reload = reload
         self._run = run
 
     def card(self, seeds: Sequence[str]) -> Card:
@@ -101,10 +100,9 @@ class TrustLinks:
         await self._run(UPDATE_SETTINGS, UpdateSettings(persistent={key: value}), SYSTEM)
 
     async def reload_trust(self) -> None:
-        contexts = self._verifying()
-        why = await asyncio.to_thread(contexts.reload)
-        if why is not None:
-            raise StatusError(f"the transport's TLS files cannot be read, so its trust stays as it is: {why}", 500)
-
-    def cut(self, authority_sha256: str) -> None:
-        self._server.cut(authority_sha256, "the authority of its certificate is trusted no more")
+        prefix = self._verifying().prefix
+        for outcome in await self._reload():
+            if outcome.prefix == prefix and outcome.problem is not None:
+                raise StatusError(
+                    f"the transport's TLS files cannot be read, so its trust stays as it is: {outcome.problem}", 500
+                )

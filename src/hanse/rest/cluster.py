@@ -38,6 +38,7 @@ NODE_METRICS = frozenset(
         "adaptive_selection",
         "indexing_pressure",
         "remote_cluster_server",
+        "tls",
         "_all",
     }
 )
@@ -47,6 +48,8 @@ def register(routes: Routes) -> None:
     add = routes.add
     add("GET", "/_cluster/health", health)
     add("GET", "/_cluster/health/{index}", health)
+    add("GET", "/_health_report", health_report)
+    add("GET", "/_health_report/{indicator}", health_report)
     add("GET", "/_cluster/state", state)
     add("GET", "/_cluster/state/{metric}", state)
     add("GET", "/_cluster/state/{metric}/{index}", state)
@@ -158,6 +161,13 @@ async def reroute(request: RestRequest) -> RestResponse:
     if explain:
         answer["explanations"] = []
     return RestResponse.json(answer)
+
+
+async def health_report(request: RestRequest) -> RestResponse:
+    request.accept("timeout", "size")
+    indicator = request.path("indicator") if request.has_path("indicator") else None
+    asked = actions.ReadHealthReport(indicator, request.flag("verbose", True))
+    return RestResponse.json(await request.run(actions.HEALTH_REPORT, asked))
 
 
 async def nodes_info(request: RestRequest) -> RestResponse:

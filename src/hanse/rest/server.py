@@ -51,7 +51,7 @@ class TooLongHttpLineError(HanseError):
 class Connection(web.RequestHandler):
     """One client connection. Knows who is at the other end, and what to cancel when it breaks."""
 
-    __slots__ = ("address", "cancellable", "peer")
+    __slots__ = ("__weakref__", "address", "cancellable", "peer_certificate")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -59,8 +59,16 @@ class Connection(web.RequestHandler):
         assert isinstance(manager, _Server)
         name = transport.get_extra_info("peername")
         self.address = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else ""
-        self.peer = manager.peer_certificate(transport)
+        self.peer_certificate = manager.peer_certificate(transport)
         self.cancellable: asyncio.Task[Any] | None = None
+        if manager.connected is not None:
+            manager.connected(self)
+
+    def cut(self, sentence: str) -> None:
+        """Ends the connection at once, as when nobody vouches for the client's certificate any more."""
+        log.warning("http connection cut", address=self.address, reason=sentence)
+        if self.transport is not None:
+            self.transport.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         running = getattr(self, "cancellable", None)
@@ -92,6 +100,7 @@ class _Server(web.Server):
 
     def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], **limits: Any) -> None:
         self.peer_certificate: Callable[[asyncio.BaseTransport], Any] = limits.pop("peer_certificate")
+        self.connected: Callable[[Any], None] | None = limits.pop("connected")
         self._body_max: int = limits.pop("body_max")
         super().__init__(handler, request_factory=self._request, access_log=None)
         self._limits = limits
@@ -113,7 +122,9 @@ class HttpServer:
         settings: Settings,
         *,
         peer_certificate: Callable[[asyncio.BaseTransport], Any] = lambda transport: None,
+        connected: Callable[[Any], None] | None = None,
     ) -> None:
+        """`connected` is told of each new connection."""
         self._routes = routes
         self._gate = gate
         self._settings = settings
@@ -124,6 +135,7 @@ class HttpServer:
         self._server = _Server(
             self._exchange,
             peer_certificate=peer_certificate,
+            connected=connected,
             body_max=self._body_max,
             max_line_size=settings.read(node_settings.HTTP_MAX_INITIAL_LINE_LENGTH),
             max_field_size=settings.read(node_settings.HTTP_MAX_HEADER_SIZE),
@@ -174,7 +186,7 @@ class HttpServer:
                 headers.get("Authorization"),
                 headers.get("es-security-runas-user"),
                 uri,
-                connection.peer,
+                connection.peer_certificate,
                 connection.address,
             )
         )
@@ -185,7 +197,7 @@ class HttpServer:
         body = await self._body(http) if http.body_exists else b""
         if body and negotiated.unsupported is not None:
             return _unsupported(negotiated.unsupported)
-        origin = Origin("rest", connection.address, connection.peer, headers.get("X-Opaque-Id"))
+        origin = Origin("rest", connection.address, connection.peer_certificate, headers.get("X-Opaque-Id"))
         request = RestRequest(
             method,
             path,

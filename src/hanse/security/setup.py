@@ -20,8 +20,8 @@ from hanse.security.realms.chain import RealmChain
 from hanse.security.realms.file import FileRealm
 from hanse.security.role_store import RoleStore
 from hanse.security.store import NameCatalogue, SecurityStore
-from hanse.security.watched_files import WatchedFiles
 from hanse.settings.registry import Settings
+from hanse.settings.watched_files import WatchedFiles
 from hanse.tls.identity import PeerCertificate
 from hanse.transport.actions import ActionRegistry
 

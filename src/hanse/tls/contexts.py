@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
+from weakref import WeakSet
 
 import structlog
 from cryptography import x509
@@ -21,7 +23,9 @@ from cryptography.hazmat.primitives import serialization
 
 from hanse.errors import SettingsError
 from hanse.settings.registry import Settings
+from hanse.tls.identity import PeerCertificate, fingerprint
 from hanse.tls.key_material import KeyMaterial, read_identity, read_trusted
+from hanse.tls.listing import ListedCertificate, read_listed
 from hanse.tls.ssl_settings import TLS_SETTINGS, SslSettings, read_ssl_settings
 
 log = structlog.get_logger(__name__)
@@ -41,8 +45,18 @@ class _Built:
     server: ssl.SSLContext | None
     client: ssl.SSLContext
     client_any_name: ssl.SSLContext
-    identity: KeyMaterial | None
+    identity: KeyMaterial
     trusted: tuple[x509.Certificate, ...]
+    listed: tuple[ListedCertificate, ...]
+
+
+class Held(Protocol):
+    """A connection whose peer was verified in the handshake."""
+
+    @property
+    def peer_certificate(self) -> PeerCertificate | None: ...
+
+    def cut(self, sentence: str) -> None: ...
 
 
 class TlsContexts:
@@ -54,6 +68,9 @@ class TlsContexts:
         self.enabled = settings.enabled
         self.verification_mode = settings.verification_mode
         self.client_authentication = settings.client_authentication
+        self.reload_problem: str | None = None
+        """Why the files as they are now are not in use; None when they are."""
+        self._held: WeakSet[Held] = WeakSet()
         self.extra_trusted: Callable[[], Iterable[x509.Certificate]] = tuple
         """Authorities trusted beside those of the files, asked for at every `reload`."""
         self._built: _Built | None = _build(settings) if settings.enabled else None
@@ -82,16 +99,49 @@ class TlsContexts:
         return built.client if wanted and self.verification_mode != "none" else built.client_any_name
 
     def reload(self) -> str | None:
-        """Reads the files anew. None on success; else the sentence that says why the old contexts stay in use."""
+        """Reads the files anew. None on success; else the sentence that says why the old contexts stay in use.
+
+        Blocks while it reads. Connections that are no longer vouched for stay until `cut_untrusted`.
+        """
         if not self.enabled:
             return None
         try:
-            self._built = _build(self._settings, self.extra_trusted())
+            built = _build(self._settings, self.extra_trusted())
+            if built.identity.chain != self.identity:
+                _refuse_out_of_date(self.prefix, built.identity)
         except SettingsError as error:
-            log.error("tls files could not be reloaded, the old ones stay in use", prefix=self.prefix, why=error.reason)
+            if error.reason != self.reload_problem:  # once, not at every look at the same files
+                log.error(
+                    "tls files could not be reloaded, the old ones stay in use", prefix=self.prefix, why=error.reason
+                )
+            self.reload_problem = error.reason
             return error.reason
-        log.info("tls files reloaded", prefix=self.prefix)
+        self.reload_problem = None
+        if (built.identity.chain, built.trusted) != (self.identity, self.trusted):
+            log.info("tls files reloaded", prefix=self.prefix)
+        self._built = built
         return None
+
+    def hold(self, connection: Held) -> None:
+        """From now on until it ends the connection is cut when its peer's certificate is no longer trusted."""
+        if connection.peer_certificate is not None and self.verification_mode != "none":
+            self._held.add(connection)
+
+    def cut_untrusted(self) -> int:
+        """Cuts the connections to peers whose trust anchor is not trusted any more; how many. On the event loop."""
+        trusted = {fingerprint(authority) for authority in self.trusted}
+        cut = 0
+        for connection in tuple(self._held):
+            certificate = connection.peer_certificate
+            if certificate is None or certificate.anchor_sha256 in trusted:
+                continue
+            self._held.discard(connection)
+            cut += 1
+            connection.cut(
+                f"the authority that vouched for the certificate [{certificate.subject}] is no longer trusted in "
+                f"[{self.prefix}]"
+            )
+        return cut
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -102,10 +152,15 @@ class TlsContexts:
         return (*single, *(settings.authorities or ()), *stores)
 
     @property
+    def listed(self) -> tuple[ListedCertificate, ...]:
+        """Every certificate in use, with the file it came from."""
+        return self._built.listed if self._built is not None else ()
+
+    @property
     def identity(self) -> tuple[x509.Certificate, ...]:
         """The chain this node shows, its own certificate first; empty without an identity."""
         built = self._built
-        return built.identity.chain if built is not None and built.identity is not None else ()
+        return built.identity.chain if built is not None else ()
 
     @property
     def trusted(self) -> tuple[x509.Certificate, ...]:
@@ -121,7 +176,8 @@ def _build(settings: SslSettings, extra: Iterable[x509.Certificate] = ()) -> _Bu
     identity = read_identity(settings)
     if identity is None:
         raise SettingsError(_needs_identity(settings.prefix))
-    trusted = tuple(dict.fromkeys((*read_trusted(settings, identity), *extra)))
+    listed, beside = read_listed(settings), tuple(extra)
+    trusted = tuple(dict.fromkeys((*read_trusted(settings, identity), *beside)))
     if settings.verification_mode == "none":
         log.warning("certificates of peers are not verified at all", setting=f"{settings.prefix}.verification_mode")
     _warn_of_expiry(settings.prefix, identity)
@@ -131,6 +187,7 @@ def _build(settings: SslSettings, extra: Iterable[x509.Certificate] = ()) -> _Bu
         client_any_name=_client(settings, identity, trusted, check_name=False),
         identity=identity,
         trusted=trusted,
+        listed=(*listed, *(ListedCertificate(None, "DER", None, False, one) for one in beside)),
     )
 
 
@@ -206,6 +263,20 @@ def _trust(context: ssl.SSLContext, trusted: tuple[x509.Certificate, ...]) -> No
     der = b"".join(certificate.public_bytes(serialization.Encoding.DER) for certificate in trusted)
     if der:
         context.load_verify_locations(cadata=der)
+
+
+def _refuse_out_of_date(prefix: str, identity: KeyMaterial) -> None:
+    """A start with such a certificate only warns; a node that has a good one in use keeps it."""
+    own, now = identity.chain[0], datetime.now(UTC)
+    for moment, is_wrong, what in (
+        (own.not_valid_after_utc, own.not_valid_after_utc < now, "has expired on"),
+        (own.not_valid_before_utc, own.not_valid_before_utc > now, "is not valid before"),
+    ):
+        if is_wrong:
+            raise SettingsError(
+                f"the new certificate [{own.subject.rfc4514_string()}] of [{prefix}] {what} [{moment.isoformat()}]; "
+                f"put one there that is valid now"
+            )
 
 
 def _warn_of_expiry(prefix: str, identity: KeyMaterial) -> None:

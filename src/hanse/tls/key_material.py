@@ -120,7 +120,7 @@ def _read_file(path: Path, setting: str, what: str) -> bytes:
     return data
 
 
-def _open_store(store: StoreSettings, use: str) -> pkcs12.PKCS12KeyAndCertificates:
+def open_store(store: StoreSettings, use: str) -> pkcs12.PKCS12KeyAndCertificates:
     data = _read_file(store.path, store.setting, f"{store.type} keystore")
     password = None if store.password is None else store.password.encode()
     try:
@@ -134,7 +134,7 @@ def _open_store(store: StoreSettings, use: str) -> pkcs12.PKCS12KeyAndCertificat
 
 
 def _identity_of_store(store: StoreSettings) -> KeyMaterial:
-    found = _open_store(store, "")
+    found = open_store(store, "")
     where = f"cannot use the keystore [{store.path}] in [{store.setting}]"
     if found.key is None or found.cert is None:
         raise SettingsError(f"{where} because it does not hold a private key with its certificate")
@@ -152,7 +152,7 @@ def _issuer(certificate: x509.Certificate, candidates: list[x509.Certificate]) -
 
 
 def _trusted_of_store(store: StoreSettings) -> tuple[x509.Certificate, ...]:
-    found = _open_store(store, " (as a truststore)")
+    found = open_store(store, " (as a truststore)")
     trusted = tuple(entry.certificate for entry in found.additional_certs)
     if not trusted:
         raise SettingsError(

@@ -111,6 +111,9 @@ class Connection:
         """The same for a payload that is already encoded, as when a request is passed on."""
         return bytes(await self._channel.call(action_name, payload, encode_identity(identity), timeout_s, None))
 
+    def cut(self, sentence: str) -> None:
+        self._channel.cut(sentence)
+
     async def close(self) -> None:
         await self._channel.finish("the connection was closed on this side")
 
@@ -150,7 +153,10 @@ async def connect(
         raise
     if not channel.established.done():
         raise ConnectTransportError(f"[][{target}] handshake failed: {channel.ended.result()}")
-    return Connection(channel, channel.established.result(), lane)
+    connection = Connection(channel, channel.established.result(), lane)
+    if contexts is not None:
+        contexts.hold(connection)
+    return connection
 
 
 class _CallingChannel(Channel):

@@ -18,7 +18,7 @@ from hanse.errors import ContentTooLongError, HanseError, RejectedExecutionError
 from hanse.tls import endpoints
 from hanse.tls.contexts import TlsContexts
 from hanse.tls.handshake import HandshakeFailure
-from hanse.tls.identity import peer_certificate
+from hanse.tls.identity import PeerCertificate, peer_certificate
 from hanse.transport.actions import Origin
 from hanse.transport.channel import CLOSE_TIMEOUT_S, Channel
 from hanse.transport.connection import PING_INTERVAL_S, SILENT_PINGS_MAX
@@ -87,14 +87,8 @@ class TransportServer:
         if handlers:
             await asyncio.wait(handlers, timeout=CLOSE_TIMEOUT_S)
 
-    def cut(self, authority_sha256: str, why: str) -> None:
-        """Ends the connections of peers whom this trust anchor vouched for."""
-        for connection in self.connections:
-            if connection.authority_sha256 == authority_sha256:
-                connection.cut(why)
-
     def _accept(self) -> ServedConnection:
-        return ServedConnection(self._hello(), self._on_request, self._connections)
+        return ServedConnection(self._hello(), self._on_request, self._connections, self._contexts)
 
     def _refused(self, failure: HandshakeFailure) -> None:
         self.refused_handshakes += 1  # the sentence was logged where the handshake failed
@@ -103,12 +97,15 @@ class TransportServer:
 class ServedConnection(Channel):
     """One accepted connection."""
 
-    def __init__(self, own: Hello, on_request: OnRequest, among: set[ServedConnection]) -> None:
+    def __init__(
+        self, own: Hello, on_request: OnRequest, among: set[ServedConnection], contexts: TlsContexts | None = None
+    ) -> None:
         super().__init__()
         self.peer: Hello | None = None
         self._hello = AcceptingHello(own)
         self._on_request = on_request
         self._among = among
+        self._contexts = contexts
         self._running: dict[int, asyncio.Task[None]] = {}
         self._origin = Origin("transport")
         self._timer = self.loop.call_later(HELLO_TIMEOUT_S, self._hello_is_late)
@@ -119,14 +116,16 @@ class ServedConnection(Channel):
         return [*self._running.values()]
 
     @property
-    def authority_sha256(self) -> str:
-        """The fingerprint of the trust anchor that vouched for the peer; empty without one."""
-        return getattr(self._origin.peer, "anchor_sha256", "")
+    def peer_certificate(self) -> PeerCertificate | None:
+        certificate: PeerCertificate | None = self._origin.peer
+        return certificate
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._origin = Origin("transport", self.address, peer_certificate(transport))
         self._among.add(self)
+        if self._contexts is not None:
+            self._contexts.hold(self)
 
     def hello_received(self, data: bytes) -> None:
         if self.is_ending:

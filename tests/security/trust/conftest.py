@@ -33,7 +33,6 @@ class Surroundings:
     own: Card
     configured: dict[str, tuple[str, ...]] = field(default_factory=dict)
     reloads: int = 0
-    was_cut: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
 
     def card(self, seeds: Sequence[str]) -> Card:
@@ -56,9 +55,6 @@ class Surroundings:
     async def reload_trust(self) -> None:
         self._fail("reload")
         self.reloads += 1
-
-    def cut(self, authority_sha256: str) -> None:
-        self.was_cut.append(authority_sha256)
 
     def _fail(self, what: str) -> None:
         if what in self.broken:

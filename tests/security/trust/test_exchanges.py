@@ -70,7 +70,7 @@ async def test_the_acceptor_cannot_establish(two: Two) -> None:
     assert (two.berlin.phase(id), two.munich.phase(id)) == ("failed", "failed")
     assert two.berlin.trusts_nobody
     assert two.munich.trusts_nobody
-    assert two.berlin.around.was_cut
+    assert two.berlin.around.reloads >= 2
 
 
 async def test_what_cannot_be_undone_is_tried_until_it_can(two: Two) -> None:

@@ -52,11 +52,10 @@ class Links(Protocol):
     async def disconnect(self, alias: str) -> None: ...
 
     async def reload_trust(self) -> None:
-        """Makes the transport trust what `authorities` holds now. Raises HanseError when it goes on as before."""
-        ...
+        """Makes the transport trust what `authorities` holds now, and cuts whom nobody vouches for any more.
 
-    def cut(self, authority_sha256: str) -> None:
-        """Ends the connections of peers whom this authority vouches for."""
+        Raises HanseError when it goes on as before.
+        """
         ...
 
 
@@ -164,7 +163,6 @@ class TrustedClusters:
                 await self._links.disconnect(alias)
             await self._store.change(KIND, lambda stored: {alias: None})
         await self._links.reload_trust()
-        self._links.cut(fingerprint(authority_of(card)))
         body = peer_body(exchange)
         await self._store.change(PEER, lambda stored: {alias: None} if stored.get(alias) == body else {})
 
@@ -182,7 +180,6 @@ class TrustedClusters:
             # It is still trusted, so it is still shown, and its ceiling stays.
             await self._store.change(KIND, lambda stored: {alias: entry})
             raise
-        self._links.cut(entry["fingerprint_sha256"])
         await self._store.change(PEER, lambda stored: {alias: None} if alias in stored else {})
         log.info("a cluster is trusted no more", alias=alias, cluster=entry["cluster_name"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hanse.security.watched_files import WatchedFiles
+from hanse.settings.watched_files import WatchedFiles
 
 
 class Reader:

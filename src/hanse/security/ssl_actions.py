@@ -1,0 +1,188 @@
+"""What this node's TLS contexts hold, and reading their files anew: `_ssl/certificates`, `_ssl/reload`, warnings.
+
+Tests: tests/security/test_ssl_actions.py, tests/journeys/test_rotation.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from hanse.tls.contexts import TlsContexts
+from hanse.tls.listing import WARN_DAYS, ListedCertificate
+from hanse.tls.reload import Reloaded, Reloader
+from hanse.transport.actions import Action, ActionRegistry, Call, Empty, Scope
+
+log = structlog.get_logger(__name__)
+
+WARN_EVERY_S = 86_400.0
+
+
+class Certificates(msgspec.Struct, frozen=True):
+    certificates: list[dict[str, Any]]
+
+
+class ReloadReport(msgspec.Struct, frozen=True):
+    """Of one node: an entry for each TLS context."""
+
+    node_id: str
+    node_name: str
+    contexts: dict[str, dict[str, Any]]
+
+
+CERTIFICATES = Action("cluster:monitor/xpack/ssl/certificates/get", Empty, Certificates, Scope.CLUSTER)
+RELOAD = Action("cluster:admin/xpack/ssl/reload", Empty, ReloadReport, Scope.CLUSTER)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class SslActions:
+    """Handlers over the contexts of this node."""
+
+    def __init__(
+        self,
+        reloader: Reloader,
+        *,
+        config_dir: Path,
+        node_name: str,
+        node_id: Callable[[], str],
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self._reloader = reloader
+        self._config_dir = config_dir
+        self._node_name = node_name
+        self._node_id = node_id
+        self._now = now
+
+    def register(self, registry: ActionRegistry) -> None:
+        registry.register(CERTIFICATES, self.certificates)
+        registry.register(RELOAD, self.reload)
+
+    async def certificates(self, call: Call, request: Empty) -> Certificates:
+        """One entry for each certificate, however many contexts use it. `reload_error` where newer files lie ready
+        that cannot be used."""
+        entries: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for contexts, one in self._listed():
+            entry = self._entry(one)
+            if contexts.reload_problem is not None:
+                entry["reload_error"] = contexts.reload_problem
+            entries.setdefault((entry["path"], entry["alias"], one.certificate), entry)
+        return Certificates(list(entries.values()))
+
+    async def reload(self, call: Call, request: Empty) -> ReloadReport:
+        """Reads every file now. What cannot be used is reported, not raised: the old files stay in use."""
+        outcomes = await self._reloader.reload()
+        return ReloadReport(
+            self._node_id(), self._node_name, {outcome.prefix: self._report(outcome) for outcome in outcomes}
+        )
+
+    def indicator(self) -> dict[str, Any]:
+        """`tls_certificates` of the health report."""
+        now = self._now()
+        refused = {contexts.prefix: why for contexts in self._reloader.contexts if (why := contexts.reload_problem)}
+        ending = [one for _, one in self._listed() if one.days_left(now) < WARN_DAYS]
+        expired = [one for one in ending if one.certificate.not_valid_after_utc < now]
+        indicator: dict[str, Any] = {
+            "status": "red" if expired else "yellow" if ending or refused else "green",
+            "symptom": _symptom(len(expired), len(ending) - len(expired), len(refused)),
+            "details": {
+                "certificates": len({one.certificate for _, one in self._listed()}),
+                "expiring": [self._entry(one) for one in ending],
+                "refused_reloads": refused,
+            },
+        }
+        if ending or refused:
+            indicator["impacts"] = [
+                {
+                    "id": "hanse:health:tls_certificates:impact:connections_refused",
+                    "severity": 1 if expired else 3,
+                    "description": "Nodes and clients refuse connections whose certificates have expired.",
+                    "impact_areas": ["search", "ingest", "deployment_management"],
+                }
+            ]
+            indicator["diagnosis"] = [
+                {
+                    "id": "hanse:health:tls_certificates:diagnosis:renew",
+                    "cause": indicator["symptom"],
+                    "action": "Put renewed certificates in place of the old files; they are taken up within seconds. "
+                    "GET /_ssl/certificates shows them, POST /_ssl/reload says what could not be used and why.",
+                    "affected_resources": {"files": sorted({str(self._entry(one)["path"]) for one in ending})},
+                    "help_url": "",
+                }
+            ]
+        return indicator
+
+    def gauges(self) -> dict[str, Any]:
+        """The section `tls` of `_nodes/stats`."""
+        now = self._now()
+        return {
+            "certificates": [
+                {"path": self._shown(one.path), "days_to_expiry": one.days_left(now)} for _, one in self._listed()
+            ],
+            "refused_reloads": sum(contexts.reload_problem is not None for contexts in self._reloader.contexts),
+        }
+
+    async def warn(self) -> None:
+        """Says once a day which certificates end soon, until it is cancelled."""
+        while True:
+            for one in {one.certificate: one for _, one in self._listed()}.values():
+                left = one.days_left(self._now())
+                if left < WARN_DAYS:
+                    log.warning(
+                        "a certificate has expired" if left < 0 else "a certificate expires soon",
+                        path=self._shown(one.path),
+                        subject=one.certificate.subject.rfc4514_string(),
+                        expiry=one.certificate.not_valid_after_utc.isoformat(),
+                        days_to_expiry=left,
+                    )
+            await asyncio.sleep(WARN_EVERY_S)
+
+    def _listed(self) -> Iterable[tuple[TlsContexts, ListedCertificate]]:
+        return ((contexts, one) for contexts in self._reloader.contexts for one in contexts.listed)
+
+    def _entry(self, one: ListedCertificate) -> dict[str, Any]:
+        """Elasticsearch's members, and the days that are left."""
+        certificate = one.certificate
+        return {
+            "path": self._shown(one.path),
+            "format": one.format,
+            "alias": one.alias,
+            "subject_dn": certificate.subject.rfc4514_string(),
+            "serial_number": f"{certificate.serial_number:x}",
+            "has_private_key": one.has_private_key,
+            "expiry": certificate.not_valid_after_utc.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "issuer": certificate.issuer.rfc4514_string(),
+            "days_to_expiry": one.days_left(self._now()),
+        }
+
+    def _shown(self, path: Path | None) -> str | None:
+        """As configured: relative where it lies below the config folder."""
+        if path is None:
+            return None
+        return str(path.relative_to(self._config_dir) if path.is_relative_to(self._config_dir) else path)
+
+    def _report(self, outcome: Reloaded) -> dict[str, Any]:
+        report: dict[str, Any] = {
+            "reloaded": outcome.problem is None,
+            "files": [self._shown(path) for path in outcome.files],
+            "changed": list(outcome.changed),
+            "connections_cut": outcome.connections_cut,
+        }
+        return report if outcome.problem is None else {**report, "error": outcome.problem}
+
+
+def _symptom(expired: int, ending: int, refused: int) -> str:
+    parts = [
+        f"{expired} certificates have expired" if expired else "",
+        f"{ending} certificates expire within {WARN_DAYS} days" if ending else "",
+        f"the changed TLS files of {refused} contexts cannot be used" if refused else "",
+    ]
+    return "; ".join(part for part in parts if part) or "All certificates in use are valid for long enough."

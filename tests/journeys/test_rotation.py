@@ -1,0 +1,159 @@
+"""Certificates are renewed and authorities exchanged while both clusters search each other and replicate."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hanse.cli.local_cluster import LocalNode
+from hanse.tls.authority import CertificateAuthority
+from tests.journeys.world import Pair, ok, until
+
+
+class Load:
+    """Searches across the border and writes to the leader, one after the other, and keeps what failed."""
+
+    def __init__(self, pair: Pair) -> None:
+        self._pair = pair
+        self._stopping = threading.Event()
+        self.searches = 0
+        self.written = 0
+        self.failures: list[Any] = []
+
+    @contextmanager
+    def running(self) -> Iterator[Load]:
+        workers = [threading.Thread(target=work) for work in (self._search, self._write)]
+        for worker in workers:
+            worker.start()
+        try:
+            yield self
+        finally:
+            self._stopping.set()
+            for worker in workers:
+                worker.join()
+
+    def goes_on(self) -> None:
+        searches, written = self.searches, self.written
+        until(lambda: (self.searches, self.written), lambda now: now[0] > searches + 3 and now[1] > written + 3, "load")
+
+    def _search(self) -> None:
+        while not self._stopping.is_set():
+            status, answer = self._pair.local.request("GET", "/remote:leader/_search?size=1")
+            if status != 200 or answer["_clusters"]["successful"] != 1:
+                self.failures.append(answer)
+            self.searches += 1
+
+    def _write(self) -> None:
+        while not self._stopping.is_set():
+            status, answer = self._pair.remote.request("PUT", f"/leader/_doc/{self.written}", {"n": self.written})
+            if status != 201:
+                self.failures.append(answer)
+            self.written += 1
+
+
+def renew(node: LocalNode, authority: CertificateAuthority) -> str:
+    """A new key and certificate in place of the old ones; the serial number to look for."""
+    certificate, key = authority.issue(node.node_name, dns=("localhost",), ips=("127.0.0.1",))
+    (node.config / "node.crt").write_bytes(certificate)
+    (node.config / "node.key").write_bytes(key)
+    report = ok(node, "POST", "/_ssl/reload")
+    assert report["_nodes"] == {"total": 1, "successful": 1, "failed": 0}, report
+    return own_serial(node)
+
+
+def trust(node: LocalNode, *authorities: CertificateAuthority) -> None:
+    """Written in place, to be noticed by the node itself."""
+    node.trust_file.write_bytes(b"".join(one.certificate_pem for one in authorities))
+    wanted = {f"{one.certificate.serial_number:x}" for one in authorities}
+    until(lambda: trusted_serials(node), lambda have: have == wanted, "the new trust to be taken up")
+
+
+def own_serial(node: LocalNode) -> str:
+    return next(one["serial_number"] for one in ok(node, "GET", "/_ssl/certificates") if one["has_private_key"])
+
+
+def trusted_serials(node: LocalNode) -> set[str]:
+    shown = ok(node, "GET", "/_ssl/certificates")
+    return {one["serial_number"] for one in shown if one["path"] == "trusted.crt"}
+
+
+def documents(node: LocalNode, index: str) -> int:
+    ok(node, "POST", f"/{index}/_refresh")
+    return int(ok(node, "GET", f"/{index}/_count")["count"])
+
+
+def test_leaf_then_authority_under_load(tmp_path: Path) -> None:
+    pair = Pair(tmp_path)
+    home, old = (CertificateAuthority.create(f"CN=ca-{name}") for name in ("home-2", "abroad"))
+    new = CertificateAuthority.create("CN=ca-abroad")  # of the same name, as operators do
+    for node, own in ((pair.local, home), (pair.remote, old)):
+        certificate, key = own.issue(node.node_name, dns=("localhost",), ips=("127.0.0.1",))
+        (node.config / "node.crt").write_bytes(certificate)
+        (node.config / "node.key").write_bytes(key)
+        node.ca_file.write_bytes(own.certificate_pem)
+        node.trust_file.write_bytes(home.certificate_pem + old.certificate_pem)
+    try:
+        pair.start().connect()
+        ok(pair.remote, "PUT", "/leader", {"settings": {"number_of_replicas": 0}})
+        follow = {"remote_cluster": "remote", "leader_index": "leader"}
+        ok(pair.local, "PUT", "/copy/_ccr/follow?wait_for_active_shards=1", follow)
+        load = Load(pair)
+        with load.running():
+            load.goes_on()
+            # The leaf, on both sides.
+            for node, own in ((pair.local, home), (pair.remote, old)):
+                before = own_serial(node)
+                assert renew(node, own) != before
+            load.goes_on()
+            # The authority of one side: first both are trusted, everywhere.
+            pair.remote.ca_file.write_bytes(old.certificate_pem + new.certificate_pem)
+            trust(pair.local, home, old, new)
+            trust(pair.remote, home, old, new)
+            renew(pair.remote, new)
+            # Its own old connections are still vouched for by the old authority; new ones by the new.
+            load.goes_on()
+            assert ok(pair.local, "GET", "/_remote/info")["remote"]["connected"] is True
+            assert load.failures == []
+        until(lambda: documents(pair.local, "copy"), lambda have: have == load.written, "the copy")
+        # The old one goes: nobody who shows the new certificate is kept out, what rests on the old one is cut.
+        trust(pair.remote, home, new)
+        trust(pair.local, home, new)
+        pair.wait_connected()
+        until(
+            lambda: pair.local.request("GET", "/remote:leader/_count")[0], lambda status: status == 200, "a new search"
+        )
+        ok(pair.remote, "PUT", "/leader/_doc/last", {"n": -1})
+        until(lambda: documents(pair.local, "copy"), lambda have: have == load.written + 1, "the copy")
+        # Removing an authority cuts its peers: now nobody vouches for the other side any more.
+        trust(pair.local, home)
+        info = until(
+            lambda: ok(pair.local, "GET", "/_remote/info")["remote"], lambda info: not info["connected"], "the cut"
+        )
+        until(lambda: ok(pair.local, "GET", "/_remote/info")["remote"], lambda info: "last_error" in info, "the reason")
+        assert info["connected"] is False
+        assert "no longer trusted" in pair.local.log_file.read_text()
+    finally:
+        pair.stop()
+
+
+def test_a_wrong_file_is_reported_everywhere_and_used_nowhere(tmp_path: Path) -> None:
+    authority = CertificateAuthority.create("CN=ca")
+    with LocalNode(tmp_path, "home", authority) as node:
+        before = own_serial(node)
+        (node.config / "node.key").write_bytes(authority.issue("another")[1])
+        health = until(
+            lambda: ok(node, "GET", "/_health_report/tls_certificates")["indicators"]["tls_certificates"],
+            lambda indicator: indicator["status"] == "yellow",
+            "the wrong key to be noticed",
+        )
+        assert "does not belong" in next(iter(health["details"]["refused_reloads"].values()))
+        assert "does not belong" in ok(node, "GET", "/_ssl/certificates")[0]["reload_error"]
+        report = ok(node, "POST", "/_ssl/reload")
+        assert report["_nodes"]["failed"] == 1
+        assert own_serial(node) == before
+        stats = ok(node, "GET", "/_nodes/stats/tls")["nodes"]
+        assert next(iter(stats.values()))["tls"]["refused_reloads"] == 2
+        assert "the old ones stay in use" in node.log_file.read_text()

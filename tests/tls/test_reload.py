@@ -1,0 +1,182 @@
+"""Files that change while a node runs: good ones are taken up, bad ones are reported and change nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from hanse.settings.registry import Settings
+from hanse.tls import endpoints
+from hanse.tls.contexts import TlsContexts
+from hanse.tls.identity import PeerCertificate, peer_certificate
+from hanse.tls.reload import Reloader
+from hanse.tls.ssl_settings import TRANSPORT
+
+from .conftest import FAR_AHEAD, LONG_AGO, Place
+
+NO_WAIT = Settings({"resource.reload.interval.high": "1ms"})
+
+
+@dataclass(eq=False)
+class Held:
+    peer_certificate: PeerCertificate | None
+    said: list[str] = field(default_factory=list)
+
+    def cut(self, sentence: str) -> None:
+        self.said.append(sentence)
+
+
+class Noting(asyncio.Protocol):
+    """Keeps what the handshake proved."""
+
+    def __init__(self) -> None:
+        self.peer: PeerCertificate | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.peer = peer_certificate(transport)
+        assert isinstance(transport, asyncio.Transport)
+        transport.close()
+
+
+async def dialled(contexts: TlsContexts, server: TlsContexts) -> PeerCertificate:
+    """What `contexts` learn of `server` in a real handshake."""
+    listener = await endpoints.listen(Noting, "127.0.0.1", 0, server)
+    port = listener.sockets[0].getsockname()[1]
+    transport, app = await endpoints.dial(Noting, "127.0.0.1", port, contexts)
+    transport.abort()
+    listener.close()
+    assert app.peer is not None
+    return app.peer
+
+
+def serial(contexts: TlsContexts) -> int:
+    return contexts.identity[0].serial_number
+
+
+async def test_a_new_certificate_is_taken_up_and_nobody_is_cut(place: Place) -> None:
+    contexts = place.node("berlin", "ca")
+    before = serial(contexts)
+    held = Held(await dialled(contexts, contexts))
+    contexts.hold(held)
+    place.write("berlin", "ca")
+    (outcome,) = await Reloader([contexts], Settings({})).reload()
+    assert (outcome.prefix, outcome.changed, outcome.connections_cut) == (TRANSPORT, ("identity",), 0)
+    assert serial(contexts) != before
+    assert (contexts.reload_problem, held.said) == (None, [])
+    assert set(outcome.files) == {place.folder / name for name in ("berlin.key", "berlin.crt", "ca.crt")}
+
+
+async def test_an_authority_that_is_no_longer_trusted_takes_its_peers_along(place: Place) -> None:
+    contexts = place.node("berlin", "ca", "ca", "other")
+    friend = Held(await dialled(contexts, contexts))
+    stranger = Held(await dialled(contexts, place.node("oslo", "other", "ca")))
+    for one in (friend, stranger, Held(None)):
+        contexts.hold(one)
+    (place.folder / "other.crt").write_bytes(place.authority("ca").certificate_pem)
+    (outcome,) = await Reloader([contexts], Settings({})).reload()
+    assert (outcome.changed, outcome.connections_cut) == (("trust",), 1)
+    assert friend.said == []
+    assert stranger.said == [
+        f"the authority that vouched for the certificate [CN=oslo] is no longer trusted in [{TRANSPORT}]"
+    ]
+    assert contexts.cut_untrusted() == 0
+
+
+async def test_an_authority_of_the_same_name_is_another_one(place: Place) -> None:
+    contexts = place.node("berlin", "ca")
+    held = Held(await dialled(contexts, contexts))
+    contexts.hold(held)
+    del place.authorities["ca"]
+    place.write("berlin", "ca")
+    (outcome,) = await Reloader([contexts], Settings({})).reload()
+    assert (outcome.changed, outcome.connections_cut) == (("identity", "trust"), 1)
+
+
+@pytest.mark.parametrize("fault", ["expired", "not yet valid", "other key", "not there", "no certificate"])
+async def test_files_that_cannot_be_used_leave_the_old_ones(place: Place, fault: str) -> None:
+    contexts = place.node("berlin", "ca")
+    before, server = serial(contexts), contexts.server()
+    good = (place.folder / "berlin.crt").read_bytes()
+    sentence = {
+        "expired": "has expired on",
+        "not yet valid": "is not valid before",
+        "other key": "does not belong to the first certificate",
+        "not there": "the file does not exist",
+        "no certificate": "does not contain any readable certificate",
+    }[fault]
+    key = (place.folder / "berlin.key").read_bytes()
+    match fault:
+        case "expired":
+            place.write("berlin", "ca", now=LONG_AGO, days=10)
+        case "not yet valid":
+            place.write("berlin", "ca", now=FAR_AHEAD)
+        case "other key":
+            place.write("berlin", "ca")
+            (place.folder / "berlin.key").write_bytes(key)
+        case "not there":
+            (place.folder / "berlin.crt").unlink()
+        case "no certificate":
+            (place.folder / "berlin.crt").write_text("none")
+    reloader = Reloader([contexts], Settings({}))
+    (outcome,) = await reloader.reload()
+    assert outcome.problem is not None
+    assert sentence in outcome.problem
+    assert (outcome.changed, contexts.reload_problem) == ((), outcome.problem)
+    assert serial(contexts) == before
+    assert contexts.server() is server
+    (place.folder / "berlin.crt").write_bytes(good)
+    (place.folder / "berlin.key").write_bytes(key)
+    (outcome,) = await reloader.reload()
+    assert (outcome.problem, contexts.reload_problem) == (None, None)
+
+
+async def seen(contexts: TlsContexts, before: int) -> None:
+    async with asyncio.timeout(20):
+        while serial(contexts) == before:
+            await asyncio.sleep(0.001)
+
+
+async def test_what_changes_is_noticed(place: Place) -> None:
+    contexts = place.node("berlin", "ca")
+    watching = asyncio.get_running_loop().create_task(Reloader([contexts], NO_WAIT).watch())
+    for _ in range(2):
+        before = serial(contexts)
+        place.write("berlin", "ca")
+        await seen(contexts, before)
+    watching.cancel()
+
+
+async def test_an_exchanged_directory_link_is_noticed(place: Place) -> None:
+    """As Kubernetes puts new secrets in place."""
+    for version in ("one", "two"):
+        certificate, key = place.authority("ca").issue("berlin", dns=("localhost",))
+        (place.folder / version).mkdir()
+        (place.folder / version / "tls.crt").write_bytes(certificate)
+        (place.folder / version / "tls.key").write_bytes(key)
+    data = place.folder / "..data"
+    data.symlink_to("one")
+    for name in ("tls.crt", "tls.key"):
+        (place.folder / name).symlink_to(Path("..data") / name)
+    settings = place.settings("tls", "ca")
+    contexts = TlsContexts.from_settings(settings, TRANSPORT, place.folder)
+    watching = asyncio.get_running_loop().create_task(Reloader([contexts], NO_WAIT).watch())
+    before = serial(contexts)
+    (place.folder / "next").symlink_to("two")
+    (place.folder / "next").rename(data)
+    await seen(contexts, before)
+    watching.cancel()
+
+
+async def test_watching_can_be_switched_off(place: Place) -> None:
+    reloader = Reloader([place.node("berlin", "ca")], Settings({"resource.reload.enabled": "false"}))
+    await reloader.watch()  # returns at once
+    (outcome,) = await reloader.reload()
+    assert outcome.problem is None
+
+
+def test_contexts_without_tls_have_no_files_to_watch(place: Place) -> None:
+    off = TlsContexts.from_settings(Settings({}), TRANSPORT, place.folder)
+    assert Reloader([off], Settings({})).contexts == ()
