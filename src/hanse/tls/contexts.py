@@ -176,8 +176,9 @@ def _build(settings: SslSettings, extra: Iterable[x509.Certificate] = ()) -> _Bu
     identity = read_identity(settings)
     if identity is None:
         raise SettingsError(_needs_identity(settings.prefix))
-    listed, beside = read_listed(settings), tuple(extra)
+    beside = tuple(extra)
     trusted = tuple(dict.fromkeys((*read_trusted(settings, identity), *beside)))
+    listed = read_listed(settings)
     if settings.verification_mode == "none":
         log.warning("certificates of peers are not verified at all", setting=f"{settings.prefix}.verification_mode")
     _warn_of_expiry(settings.prefix, identity)
