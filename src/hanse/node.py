@@ -24,6 +24,7 @@ from hanse.cluster.embedded.node_lock import NodeLock
 from hanse.cluster.embedded.state_store import SqliteStateStore
 from hanse.cluster.health_report import HealthReport
 from hanse.cluster.names import ClusterNames
+from hanse.cluster.requests import UpdateSettings
 from hanse.cluster.security_entries import ClusterSecurityStore
 from hanse.cluster.state import ClusterState, NodeMetadata
 from hanse.cluster.updates import ClusterService
@@ -38,6 +39,7 @@ from hanse.remote import status as remote_status
 from hanse.remote.registry import RemoteClusters
 from hanse.remote.settings import REMOTE_SETTINGS, validate_remote_settings
 from hanse.remote.trust_links import TrustLinks
+from hanse.remote.verification import configured_aliases, verify
 from hanse.replication import auto_follow as auto_follow_actions
 from hanse.replication import follow_actions, leader
 from hanse.replication.auto_follow import AutoFollow
@@ -239,6 +241,7 @@ class Node:
             version=version,
             validators=(validate_remote_settings,),
             gauges={"indices": lambda: node_statistics(self.indices), "tls": tls.gauges},
+            after_update=self._verify_remotes,
         )
         cluster_administration.register(self.actions, self.cluster, administration)
         HealthReport(self.cluster, {"tls_certificates": tls.indicator}).register(self.actions)
@@ -310,6 +313,10 @@ class Node:
         if old.persistent != new.persistent or old.transient != new.transient:
             self.remotes.apply(self._effective_settings())
             self._peers.apply_settings(self._effective_settings())
+
+    async def _verify_remotes(self, update: UpdateSettings) -> list[str]:
+        aliases = configured_aliases(update.persistent, update.transient)
+        return await verify(self.remotes, aliases, self._hello()) if self._is_remote_client else []
 
     def _is_own(self, certificate: PeerCertificate) -> bool:
         """Whether the authority that vouches for this cluster's nodes vouches for this certificate too."""

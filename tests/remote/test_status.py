@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 from hanse.remote.connection import RemoteConnection
 from hanse.remote.settings import RemoteConfig
 from hanse.remote.status import REMOTE_INFO, describe
+from hanse.tls.contexts import TlsContexts
 from hanse.transport.actions import Scope
 
-from .conftest import BERGEN
+from .conftest import BERGEN, Cluster
 
 
 def connection(config: RemoteConfig) -> RemoteConnection:
@@ -50,3 +52,21 @@ async def test_the_last_error_and_its_time() -> None:
 
 def test_the_action_is_elasticsearchs() -> None:
     assert (REMOTE_INFO.name, REMOTE_INFO.scope) == ("cluster:monitor/remote/info", Scope.CLUSTER)
+
+
+async def test_a_connected_gateway_shows_its_certificate_and_round_trip(contexts: TlsContexts) -> None:
+    node = await Cluster("oslo", contexts).add("oslo-1")
+    remote = RemoteConnection(RemoteConfig("oslo", seeds=(node.address,)), BERGEN, contexts, jitter=lambda: 0.0)
+    remote.start()
+    await remote.ensure_connected(20)
+    async with asyncio.timeout(20):
+        while remote.round_trip_s is None:
+            await asyncio.sleep(0.001)
+    entry = describe(remote, 30)
+    shown = entry["peer_certificate"]
+    assert shown["subject_alternative_names"] == ["DNS:localhost", "IP:127.0.0.1"]
+    assert len(shown["fingerprint_sha256"]) == 64
+    assert shown["expiry"].endswith("Z")
+    assert entry["round_trip"].endswith("ms")
+    await remote.close()
+    await node.stop()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -28,6 +28,8 @@ from hanse.transport.actions import ActionRegistry, Call, Empty
 
 Validator = Callable[[Settings], None]
 """Checks settings as they would be in force; raises IllegalArgumentError."""
+AfterUpdate = Callable[[requests.UpdateSettings], Awaitable[list[str]]]
+"""Looks at what an update led to; its sentences become Warning headers."""
 
 
 class ClusterAdministration:
@@ -45,6 +47,7 @@ class ClusterAdministration:
         version: str,
         validators: tuple[Validator, ...] = (),
         gauges: Mapping[str, Callable[[], Any]] | None = None,
+        after_update: AfterUpdate | None = None,
     ) -> None:
         self._cluster = cluster
         self._node_settings = node_settings
@@ -52,6 +55,7 @@ class ClusterAdministration:
         self._version = version
         self._validators = validators
         self._gauges = gauges or {}
+        self._after_update = after_update
         self._started = time.monotonic()
         self._started_at_ms = time.time_ns() // 1_000_000
 
@@ -86,6 +90,9 @@ class ClusterAdministration:
             return msgspec.structs.replace(state, persistent=persistent, transient=transient)
 
         await self._cluster.update("cluster-settings", change)
+        # Only a person gets to read warnings; what the node does for itself does not wait for them.
+        if self._after_update is not None and call.origin.kind == "rest":
+            call.warnings.extend(await self._after_update(request))
         return {
             "acknowledged": True,
             "persistent": {key: value for key, value in request.persistent.items() if value is not None},

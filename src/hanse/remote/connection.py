@@ -51,6 +51,7 @@ from hanse.remote.strategy import (
 )
 from hanse.tasks import Tasks
 from hanse.tls.contexts import TlsContexts
+from hanse.tls.identity import PeerCertificate
 from hanse.transport.actions import Action, Empty, Lane
 from hanse.transport.connection import connect
 from hanse.transport.hello import Hello
@@ -85,6 +86,12 @@ class LinkLike(Protocol):
 
     peer: Hello
     closed: asyncio.Future[str]
+
+    @property
+    def peer_certificate(self) -> PeerCertificate | None: ...
+
+    @property
+    def round_trip_s(self) -> float | None: ...
 
     @property
     def is_open(self) -> bool: ...
@@ -148,6 +155,17 @@ class RemoteConnection:
     def peers(self) -> list[Hello]:
         """The gateways that are connected."""
         return [link.peer for link in self._strategy.links.values() if link.peer is not None]
+
+    @property
+    def peer_certificate(self) -> PeerCertificate | None:
+        """What a gateway that is connected showed in its handshake; None without a connection, or without TLS."""
+        return next((self._links[link].peer_certificate for link in self._strategy.links if link in self._links), None)
+
+    @property
+    def round_trip_s(self) -> float | None:
+        """The quickest answer to the last pings."""
+        measured = (self._links[link].round_trip_s for link in self._strategy.links if link in self._links)
+        return min((one for one in measured if one is not None), default=None)
 
     def start(self) -> None:
         self._handle(Started())

@@ -1,6 +1,7 @@
 """What `GET _remote/info` says about each remote cluster, as this node sees it.
 
-Elasticsearch's members, and `last_error` with its time while a cluster cannot be reached.
+Elasticsearch's members; and `last_error` with its time while a cluster cannot be reached, the certificate that a
+connected gateway showed, and the round trip to it.
 Tests: tests/remote/test_status.py.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 from hanse.remote.connection import RemoteConnection
 from hanse.remote.settings import SNIFF
 from hanse.settings.units import format_time
+from hanse.tls.identity import PeerCertificate
 from hanse.transport.actions import Action, ActionRegistry, Call, Empty, Scope
 
 REMOTE_INFO: Action[Empty, dict[str, Any]] = Action("cluster:monitor/remote/info", Empty, dict[str, Any], Scope.CLUSTER)
@@ -33,7 +35,7 @@ def describe(connection: RemoteConnection, initial_connect_timeout_s: float) -> 
             "num_proxy_sockets_connected": connection.connection_count,
             "max_proxy_socket_connections": config.proxy_socket_connections,
         }
-    entry = {
+    entry: dict[str, Any] = {
         "connected": connection.is_connected,
         "mode": config.mode,
         **mode,
@@ -43,7 +45,24 @@ def describe(connection: RemoteConnection, initial_connect_timeout_s: float) -> 
     if connection.last_error is not None and connection.last_error_at is not None:
         entry["last_error"] = connection.last_error
         entry["last_error_at"] = _iso(connection.last_error_at)
+    if connection.peer_certificate is not None:
+        entry["peer_certificate"] = _certificate(connection.peer_certificate)
+    if connection.round_trip_s is not None:
+        entry["round_trip"] = f"{connection.round_trip_s * 1000:.2f}ms"
     return entry
+
+
+def _certificate(certificate: PeerCertificate) -> dict[str, Any]:
+    names = [*(f"DNS:{name}" for name in certificate.dns_names), *(f"IP:{ip}" for ip in certificate.ip_addresses)]
+    return {
+        "subject_dn": certificate.subject,
+        "issuer": certificate.issuer,
+        "subject_alternative_names": names,
+        "serial_number": certificate.serial_number,
+        "fingerprint_sha256": certificate.fingerprint_sha256,
+        "not_before": _iso(certificate.not_before),
+        "expiry": _iso(certificate.not_after),
+    }
 
 
 def register(registry: ActionRegistry, remotes: Any) -> None:

@@ -128,6 +128,18 @@ class SslActions:
                 {"path": self._shown(one.path), "days_to_expiry": one.days_left(now)} for _, one in self._listed()
             ],
             "refused_reloads": sum(contexts.reload_problem is not None for contexts in self._reloader.contexts),
+            "refused_handshakes": sum(contexts.refused_handshakes for contexts in self._reloader.contexts),
+            "recent_refused_handshakes": [
+                {
+                    "context": contexts.prefix,
+                    "peer": refused.peer,
+                    "at": refused.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                    "fault": refused.fault,
+                    "reason": refused.sentence,
+                }
+                for contexts in self._reloader.contexts
+                for refused in contexts.refused
+            ],
         }
 
     async def warn(self) -> None:

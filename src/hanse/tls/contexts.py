@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import ssl
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from hanse.tls.ssl_settings import TLS_SETTINGS, SslSettings, read_ssl_settings
 
 log = structlog.get_logger(__name__)
 
+REFUSED_KEPT_MAX = 20
 _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 _CLIENT_AUTHENTICATION = {
     "required": ssl.CERT_REQUIRED,
@@ -48,6 +50,16 @@ class _Built:
     identity: KeyMaterial
     trusted: tuple[x509.Certificate, ...]
     listed: tuple[ListedCertificate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A handshake that this side did not end well: who dialled, which check failed, and the sentence of the log."""
+
+    at: datetime
+    peer: str
+    fault: str
+    sentence: str
 
 
 class Held(Protocol):
@@ -70,6 +82,8 @@ class TlsContexts:
         self.client_authentication = settings.client_authentication
         self.reload_problem: str | None = None
         """Why the files as they are now are not in use; None when they are."""
+        self.refused_handshakes = 0
+        self.refused: deque[Refused] = deque(maxlen=REFUSED_KEPT_MAX)
         self._held: WeakSet[Held] = WeakSet()
         self.extra_trusted: Callable[[], Iterable[x509.Certificate]] = tuple
         """Authorities trusted beside those of the files, asked for at every `reload`."""
@@ -126,6 +140,11 @@ class TlsContexts:
         """From now on until it ends the connection is cut when its peer's certificate is no longer trusted."""
         if connection.peer_certificate is not None and self.verification_mode != "none":
             self._held.add(connection)
+
+    def note_refused(self, peer: str, fault: str, sentence: str) -> None:
+        """Keeps what the log says of a refused handshake, for those who ask over the APIs."""
+        self.refused_handshakes += 1
+        self.refused.append(Refused(datetime.now(UTC), peer, fault, sentence))
 
     def cut_untrusted(self) -> int:
         """Cuts the connections to peers whose trust anchor is not trusted any more; how many. On the event loop."""

@@ -59,6 +59,8 @@ def _accepting(
     def refused(error: BaseException, connection: TlsProtocol) -> None:
         failure = _failure(error, connection, contexts.prefix)
         _log(failure)
+        if failure.fault is not Fault.CLOSED:
+            contexts.note_refused(failure.peer, failure.fault.value, failure.sentence)
         if on_refused is not None:
             on_refused(failure)
 

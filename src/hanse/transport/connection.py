@@ -62,7 +62,7 @@ class Connection:
         self._channel = channel
         self.peer = peer
         self.lane = lane
-        self.peer_certificate: PeerCertificate | None = channel.extra_info(peer_certificate)
+        self._peer_certificate: PeerCertificate | None = channel.extra_info(peer_certificate)
         self.address = channel.target
         self.closed = channel.ended
 
@@ -73,6 +73,10 @@ class Connection:
     @property
     def is_open(self) -> bool:
         return self._channel.is_open
+
+    @property
+    def peer_certificate(self) -> PeerCertificate | None:
+        return self._peer_certificate
 
     @property
     def round_trip_s(self) -> float | None:
