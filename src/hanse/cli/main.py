@@ -28,6 +28,7 @@ _COMMANDS = {
         "Take up the certificates of another node's cluster.",
     ),
     "trust": ("hanse.cli.trust", "trust", "Let two clusters trust each other: invite, accept, confirm."),
+    "doctor": ("hanse.cli.doctor", "doctor", "What holds on the way to other clusters, and what mends the rest."),
     "certutil": ("hanse.cli.certutil", "certutil", "Make certificate authorities and certificates."),
     "demo": ("hanse.cli.demo", "demo", "Two secured clusters that search and follow each other."),
 }
