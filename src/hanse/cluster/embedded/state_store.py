@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import apsw
 import msgspec
@@ -114,12 +115,11 @@ class SqliteStateStore:
             del self._held[lease.name]
 
     def _next_token(self, name: str) -> int:
-        query = (
-            "INSERT INTO leases VALUES(?, 1) ON CONFLICT(name) DO UPDATE SET token = token + 1 RETURNING token"
-        )
+        query = "INSERT INTO leases VALUES(?, 1) ON CONFLICT(name) DO UPDATE SET token = token + 1 RETURNING token"
         try:
             with self._guard:
-                return int(self._connection.execute(query, (name,)).fetchall()[0][0])
+                token: Any = self._connection.execute(query, (name,)).fetchall()[0][0]
+                return int(token)
         except apsw.Error as error:
             raise _failed(self._path, error) from error
 

@@ -1,6 +1,7 @@
 """Which nats-server a managed node starts: the operator's own first, then the one of the extra `hanse[cluster]`.
 
-Its version is asked before it is started; one that is too old is refused. Tests: tests/cluster/jetstream/test_binary.py.
+Its version is asked before it is started; one that is too old is refused.
+Tests: tests/cluster/jetstream/test_binary.py.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 from nats.js import api
@@ -201,7 +201,10 @@ class JetStreamCommitLog:
                 await self._js.purge_stream(self._name, seq=state.last_seq - kept + 1)
 
     async def _publish(self, message: bytes, after: int, deadline: float) -> int:
-        headers = {api.Header.EXPECTED_LAST_SEQUENCE: str(after), api.Header.EXPECTED_STREAM: self._name}
+        headers: dict[str, Any] = {
+            api.Header.EXPECTED_LAST_SEQUENCE: str(after),
+            api.Header.EXPECTED_STREAM: self._name,
+        }
         while True:
             try:
                 ack = await self._js.publish(self._subject, message, timeout=REQUEST_TIMEOUT_S, headers=headers)
@@ -211,7 +214,9 @@ class JetStreamCommitLog:
                 if found == message:
                     return after + 1
                 if found is not None:
-                    raise FencedError(f"the log [{self._name}] was written behind [{after}] by somebody else") from error
+                    raise FencedError(
+                        f"the log [{self._name}] was written behind [{after}] by somebody else"
+                    ) from error
                 if time.monotonic() > deadline:
                     raise self._unavailable(error) from error
             await asyncio.sleep(RETRY_S)

@@ -50,7 +50,9 @@ class JetStreamEngine:
                 await self.connection.js.delete_stream(_stream(index_uuid, shard))
             except NATS_ERRORS as error:
                 if not is_not_found(error):
-                    log.warning("log of a deleted index stays behind", stream=_stream(index_uuid, shard), why=str(error))
+                    log.warning(
+                        "log of a deleted index stays behind", stream=_stream(index_uuid, shard), why=str(error)
+                    )
 
     async def close(self) -> None:
         with suppress(*NATS_ERRORS):
@@ -85,9 +87,7 @@ async def _managed(around: Surroundings) -> JetStreamEngine:
     settings = around.settings
     chosen = await asyncio.to_thread(binary.choose, settings)
     route_password = around.secure.get(declared.ROUTE_PASSWORD.key)
-    managed = write_config(
-        settings, around.data_path / FOLDER, around.logs_path, around.transport_tls, route_password
-    )
+    managed = write_config(settings, around.data_path / FOLDER, around.logs_path, around.transport_tls, route_password)
     server = ManagedServer(chosen, managed)
     try:
         await server.start()
@@ -133,6 +133,3 @@ async def _opened(around: Surroundings, urls: list[str], options: dict[str, Any]
         await connection.close()
         raise
     return JetStreamEngine(connection, store, settings.read(declared.LOG_SIZE))
-
-
-

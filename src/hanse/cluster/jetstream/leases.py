@@ -1,7 +1,7 @@
 """Leases in the bucket: a key that its holder keeps alive, which the server itself drops when its time is over.
 
 A lease is taken by writing its key where nobody has it (compare-and-set on the key's revision) with a time to live, and
-kept by writing it again before that. The token is the revision with which it was taken: revisions of a stream only rise.
+kept by writing it again before that. The token is the revision with which it was taken: a stream's revisions only rise.
 The time to live is counted by the server from when it stored the message, which is after the holder began to count.
 Tests: tests/contracts/test_state_store.py.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from nats.js import api
@@ -82,7 +82,7 @@ class Leases:
 
     async def _write(self, name: str, held: Held | None, expected: int, ttl_s: float) -> int:
         content = RELEASED if held is None else msgspec.msgpack.encode(held)
-        headers = {api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(expected)}
+        headers: dict[str, Any] = {api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(expected)}
         try:
             ack = await self._js.publish(
                 self._prefix + name,

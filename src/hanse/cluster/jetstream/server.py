@@ -1,6 +1,6 @@
 """The managed nats-server: a child process that lives and dies with its node.
 
-Started by `start`, started again with a growing pause when it dies, ended by `close`. When the node itself is killed the
+Started by `start`, started again with a growing pause when it dies, ended by `close`. When the node is killed the
 kernel kills the child (PR_SET_PDEATHSIG, Linux); elsewhere, or when that failed, the next start ends the one whose id
 stands in the pid file before it begins. SIGKILL does a nats-server no harm: everything acknowledged is on disk.
 Tests: tests/cluster/jetstream/test_server.py.

@@ -72,7 +72,9 @@ SERVERS = checked(
 )
 MONITORS = checked(
     strings(
-        "hanse.nats.monitors", _STATIC, "host:port of each external server's monitoring, to verify sync_interval: always"
+        "hanse.nats.monitors",
+        _STATIC,
+        "host:port of each external server's monitoring, to verify sync_interval: always",
     ),
     _hosts_and_ports,
 )

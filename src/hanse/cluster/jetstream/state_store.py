@@ -17,7 +17,7 @@ import zlib
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -205,7 +205,7 @@ class JetStreamStateStore:
 
     async def _set(self, manifest: Manifest, stored: Stored, deadline: float) -> int:
         """The new revision. Written again with the same expectation until the outcome is known: it succeeds once."""
-        headers = {api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(stored.revision)}
+        headers: dict[str, Any] = {api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(stored.revision)}
         content = msgspec.msgpack.encode(manifest)
         while True:
             try:
@@ -309,7 +309,9 @@ def _decoded(content: bytes, manifest: Manifest) -> ClusterState:
         plain = zlib.decompress(content) if manifest.is_compressed else content
         return msgspec.msgpack.decode(plain, type=ClusterState)
     except (zlib.error, msgspec.DecodeError) as error:
-        raise ShardFailedError(f"the stored cluster state of version [{manifest.version}] is damaged: {error}") from error
+        raise ShardFailedError(
+            f"the stored cluster state of version [{manifest.version}] is damaged: {error}"
+        ) from error
 
 
 def _manifest(data: bytes) -> Manifest:

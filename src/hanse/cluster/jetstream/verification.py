@@ -1,7 +1,7 @@
 """What external nats-servers must prove before anything is written through them: `sync_interval: always`.
 
 JetStream's default acknowledges minutes before it syncs, so a power cut would lose acknowledged writes. No request of a
-client tells a server's setting; its monitoring does (`/jsz`). Every monitor that is named is asked; the server this node
+client tells a server's setting; its monitoring does (`/jsz`). Every monitor that is named is asked; the server the node
 is connected to, and as many as keep the streams, must be among those that answered.
 Tests: tests/cluster/jetstream/test_verification.py.
 """
@@ -44,7 +44,8 @@ class Monitored(msgspec.Struct, frozen=True):
 
 async def verify_sync(settings: Settings, connection: Connection) -> None:
     """Raises SettingsError unless every server is proven to sync before it acknowledges, or that is waived."""
-    problem = await _problem(settings.read(MONITORS), connection)
+    monitors: tuple[str, ...] = settings.read(MONITORS)
+    problem = await _problem(monitors, connection)
     if problem is None:
         return
     if not settings.read(UNVERIFIED_SYNC):
@@ -76,5 +77,5 @@ async def _problem(monitors: Sequence[str], connection: Connection) -> str | Non
 
 
 def _ask(monitor: str) -> Monitored:
-    with urllib.request.urlopen(f"http://{monitor}/jsz", timeout=ASK_TIMEOUT_S) as answer:  # noqa: S310 - http only
+    with urllib.request.urlopen(f"http://{monitor}/jsz", timeout=ASK_TIMEOUT_S) as answer:
         return msgspec.json.decode(answer.read(ANSWER_BYTES_MAX), type=Monitored)
