@@ -150,7 +150,7 @@ class Shard:
     async def recover(self) -> None:
         """Brings the store up to the log, and the search index up to the store. Raises LogDamagedError."""
         await self._commit.catch_up()
-        if self.feed.is_behind:
+        if self.feed.needs_refresh:
             await self.feed.refresh()
 
     # -- the change feed

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
-import nats
 import nats.errors
 import nats.js.errors
 import structlog
@@ -20,6 +19,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from hanse.errors import SettingsError
+from hanse.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +31,8 @@ OUTBOUND_BYTES_MAX = 32 * 1024 * 1024
 WRONG_LAST_SEQUENCE = (10071, 10164)
 NOT_FOUND = (10014, 10037, 10059)
 """No message with this number or subject, no such stream."""
+NATS_ERRORS = (nats.errors.Error, OSError, TimeoutError)
+"""What a request through a connection may raise."""
 
 
 class Connection:
@@ -59,6 +61,8 @@ async def connect(servers: Sequence[str], options: Mapping[str, Any], *, replica
     Raises SettingsError when none answers in time, refuses us, or is too old.
     """
     client = Client()
+    problems: list[Exception] = []
+    refused = asyncio.Event()
 
     async def reconnected() -> None:
         log.info("reconnected to nats-server", version=server_version(client))
@@ -72,31 +76,49 @@ async def connect(servers: Sequence[str], options: Mapping[str, Any], *, replica
 
     async def failed(error: Exception) -> None:
         log.debug("nats client", error=str(error))
+        if client.is_connected or client.is_closed:
+            return
+        problems[:] = [error]
+        if "authorization violation" in str(error).lower():
+            refused.set()
 
     try:
-        await asyncio.wait_for(
-            client.connect(
-                list(servers),
-                reconnected_cb=reconnected,
-                disconnected_cb=disconnected,
-                error_cb=failed,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]
-                ping_interval=PING_INTERVAL_S,
-                max_outstanding_pings=2,
-                pending_size=OUTBOUND_BYTES_MAX,
-                **options,
-            ),
-            timeout_s,
+        connecting = client.connect(
+            list(servers),
+            reconnected_cb=reconnected,
+            disconnected_cb=disconnected,
+            error_cb=failed,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]
+            ping_interval=PING_INTERVAL_S,
+            max_outstanding_pings=2,
+            pending_size=OUTBOUND_BYTES_MAX,
+            **options,
         )
-    except (nats.errors.Error, OSError, TimeoutError) as error:
+        # The client itself tries for ever; one that was refused need not.
+        await _unless(refused, connecting, timeout_s)
+    except NATS_ERRORS as error:
         await client.close()
-        raise SettingsError(f"cannot connect to nats-server at {list(servers)}: {_reason(error)}") from error
+        why = _reason(problems[0] if problems else error)
+        raise SettingsError(f"cannot connect to nats-server at {list(servers)}: {why}") from error
     version = server_version(client)
     if not is_new_enough(version):
         await client.close()
         raise SettingsError(too_old(version))
     return Connection(client, replicas)
+
+
+async def _unless(refused: asyncio.Event, connecting: Coroutine[Any, Any, None], timeout_s: float) -> None:
+    tasks = Tasks()
+    try:
+        connect = tasks.spawn("connect to nats-server", connecting)
+        refusal = tasks.spawn("wait for a refusal", refused.wait())
+        await asyncio.wait((connect, refusal), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if not connect.done():
+            raise TimeoutError("no answer in time")
+        connect.result()
+    finally:
+        await tasks.close()
 
 
 def _reason(error: BaseException) -> str:
@@ -128,7 +150,3 @@ def error_code(error: BaseException) -> int:
 
 def is_not_found(error: BaseException) -> bool:
     return isinstance(error, nats.js.errors.NotFoundError) or error_code(error) in NOT_FOUND
-
-
-NATS_ERRORS = (nats.errors.Error, OSError, TimeoutError)
-"""What a request through a connection may raise."""

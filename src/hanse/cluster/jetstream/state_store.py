@@ -242,7 +242,7 @@ class JetStreamStateStore:
 
     async def watch(self) -> AsyncIterator[ClusterState]:
         seen = (self._seen or Stored(None, 0)).revision
-        while True:
+        while not self._connection.client.is_closed:
             try:
                 async for manifest, revision in self._manifests(seen + 1):
                     seen = revision
@@ -250,6 +250,9 @@ class JetStreamStateStore:
                     if state is not None:
                         yield state
             except NATS_ERRORS as error:
+                # nats-py answers a fetch that is cancelled with an error of its own; the task must end all the same.
+                if is_being_cancelled():
+                    raise asyncio.CancelledError from error
                 log.debug("watch of the cluster state begins anew", error=str(error))
             await asyncio.sleep(RETRY_S)
 
@@ -269,6 +272,8 @@ class JetStreamStateStore:
                 try:
                     messages = await subscription.fetch(1, timeout=WATCH_IDLE_S)
                 except TimeoutError:
+                    if is_being_cancelled():
+                        raise
                     await subscription.consumer_info()
                     continue
                 for message in messages:
@@ -290,6 +295,11 @@ class JetStreamStateStore:
 
     async def close(self) -> None:
         """The connection belongs to the engine."""
+
+
+def is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _encoded(state: ClusterState, piece_bytes: int) -> tuple[Manifest, list[bytes]]:
