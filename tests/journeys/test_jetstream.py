@@ -203,13 +203,3 @@ def test_a_node_on_external_servers(tmp_path: Path) -> None:
     finally:
         node.stop()
         server.kill()
-
-
-def test_an_embedded_data_folder_is_not_begun_anew(tmp_path: Path) -> None:
-    authority = CertificateAuthority.create()
-    with LocalNode(tmp_path, "was", authority) as node:
-        ok(node, "PUT", "/kept/_doc/1", {"n": 1})
-    again = LocalNode(tmp_path, "was", authority, settings={"hanse.cluster.engine": "jetstream"})
-    with pytest.raises(RuntimeError, match="holds the state of a cluster that was run with"):
-        again.start()
-    again.stop()

@@ -23,6 +23,7 @@ from hanse.settings.registry import (
 from hanse.tls.ssl_settings import ssl_settings
 
 TLS_PREFIX = "hanse.nats.tls"
+LOG_SIZE_MIN = 128 * 1024 * 1024
 _STATIC = Scope.STATIC
 
 
@@ -33,6 +34,14 @@ def _hosts_and_ports(values: tuple[str, ...], key: str) -> None:
             raise IllegalArgumentError(
                 f"failed to parse [{value}] in setting [{key}]: expected host:port such as [10.0.0.2:6222]"
             )
+
+
+def _holds_a_batch(size: int, key: str) -> None:
+    if size < LOG_SIZE_MIN:
+        raise IllegalArgumentError(
+            f"failed to parse value [{size}] for setting [{key}]: a log must hold the longest batch, so at least "
+            f"[{LOG_SIZE_MIN}] bytes"
+        )
 
 
 MODE = choice(
@@ -92,11 +101,14 @@ CREDENTIALS = optional_string(
 REPLICAS = integer(
     "hanse.nats.replicas", 0, _STATIC, "servers that keep each stream; 0: all of them, three at most", min=0, max=5
 )
-LOG_SIZE = size_bytes(
-    "hanse.nats.log_size",
-    256 * 1024 * 1024,
-    _STATIC,
-    "how much of each shard's log is kept; who is further behind takes the documents from another copy",
+LOG_SIZE = checked(
+    size_bytes(
+        "hanse.nats.log_size",
+        256 * 1024 * 1024,
+        _STATIC,
+        "how much of each shard's log is kept; who is further behind takes the documents from another copy",
+    ),
+    _holds_a_batch,
 )
 
 NATS_SETTINGS: list[Setting[Any]] = [
