@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import signal
 import ssl
 import stat
@@ -203,3 +204,26 @@ def test_a_node_on_external_servers(tmp_path: Path) -> None:
     finally:
         node.stop()
         server.kill()
+
+
+def test_a_server_that_comes_back_empty_is_not_taken_for_a_new_cluster(node: LocalNode) -> None:
+    """As when its disk was replaced. The node's own copies bring everything back, when the operator says so."""
+    bulk(node, lines(0, 10))
+    node.stop()
+    shutil.rmtree(node.folder / "data" / "nats" / "jetstream")
+    with pytest.raises(RuntimeError, match="JetStream holds no cluster state, but this node knows version"):
+        node.start()
+    yml = node.config / "elasticsearch.yml"
+    configured = yml.read_text()
+    yml.write_text(configured + "hanse.nats.restore_state: true\n")
+    node.start()
+    assert ok(node, "GET", "/_cluster/health")["status"] == "red"
+    assert node.request("GET", "/kept/_doc/1")[0] == 503
+    command = {"index": "kept", "shard": 0, "node": "jet-1", "accept_data_loss": True}
+    ok(node, "POST", "/_cluster/reroute", {"commands": [{"allocate_stale_primary": command}]})
+    assert ok(node, "GET", "/kept/_count")["count"] == 10
+    node.stop()
+    yml.write_text(configured)
+    node.start()
+    bulk(node, lines(10, 1))
+    assert ok(node, "GET", "/kept/_count")["count"] == 11

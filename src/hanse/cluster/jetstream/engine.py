@@ -19,8 +19,10 @@ from hanse.cluster.jetstream.connection import NATS_ERRORS, Connection, connect,
 from hanse.cluster.jetstream.credentials import login
 from hanse.cluster.jetstream.server import ManagedServer
 from hanse.cluster.jetstream.server_config import CLIENT_USER, write_config
+from hanse.cluster.jetstream.state_copy import CopiedStateStore
 from hanse.cluster.jetstream.state_store import JetStreamStateStore
 from hanse.cluster.jetstream.verification import verify_sync
+from hanse.cluster.store import StateStore
 from hanse.errors import SettingsError
 from hanse.settings.node_settings import CLUSTER_NAME
 from hanse.tls.contexts import TlsContexts
@@ -30,12 +32,13 @@ log = structlog.get_logger(__name__)
 CONNECT_TIMEOUT_S = 20.0
 REPLICAS_MAX = 3
 FOLDER = "nats"
+STATE_COPY = "state.copy"
 
 
 class JetStreamEngine:
     """Both seams over one connection; owns the managed server, when there is one."""
 
-    def __init__(self, connection: Connection, store: JetStreamStateStore, log_size: int) -> None:
+    def __init__(self, connection: Connection, store: StateStore, log_size: int) -> None:
         self.connection = connection
         self.state_store = store
         self.server: ManagedServer | None = None
@@ -68,6 +71,7 @@ def _stream(index_uuid: str, shard: int) -> str:
 async def open_jetstream(around: Surroundings) -> JetStreamEngine:
     """Starts or finds nats-server, connects, verifies, opens the bucket. Cleans up when one of these fails."""
     _refuse_embedded_data(around)
+    (around.data_path / FOLDER).mkdir(parents=True, exist_ok=True, mode=0o700)
     if around.settings.read(declared.MODE) == "external":
         return await _external(around)
     return await _managed(around)
@@ -132,4 +136,7 @@ async def _opened(around: Surroundings, urls: list[str], options: dict[str, Any]
     except BaseException:
         await connection.close()
         raise
-    return JetStreamEngine(connection, store, settings.read(declared.LOG_SIZE))
+    copied = CopiedStateStore(
+        store, around.data_path / FOLDER / STATE_COPY, restore=settings.read(declared.RESTORE_STATE)
+    )
+    return JetStreamEngine(connection, copied, settings.read(declared.LOG_SIZE))

@@ -98,6 +98,12 @@ PASSWORD = optional_string("hanse.nats.password", Scope.SECURE, "password of han
 CREDENTIALS = optional_string(
     "hanse.nats.credentials", Scope.SECURE, "content of a NATS credentials file, instead of user and password"
 )
+RESTORE_STATE = boolean(
+    "hanse.nats.restore_state",
+    False,
+    _STATIC,
+    "put this node's own copy of the cluster state back where JetStream has lost it; for one start",
+)
 REPLICAS = integer(
     "hanse.nats.replicas", 0, _STATIC, "servers that keep each stream; 0: all of them, three at most", min=0, max=5
 )
