@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import uvloop
+from tests.nats_servers import NatsCluster, NatsServer
 
 from bench.node import BULK_SIZE, bulk_rate
 from hanse.cli.local_cluster import LocalNode
@@ -18,7 +19,6 @@ from hanse.cluster.jetstream.commit_log import JetStreamCommitLog
 from hanse.cluster.jetstream.connection import Connection
 from hanse.cluster.log import Batch, Operation
 from hanse.tls.authority import CertificateAuthority
-from tests.nats_servers import NatsCluster, NatsServer
 
 APPENDS = 1_000
 BIG_APPENDS = 200

@@ -108,6 +108,6 @@ def _behind(stored: ClusterState | None, copy: ClusterState, file: Path) -> str:
     found = "no cluster state" if stored is None else f"cluster state version [{stored.version}]"
     return (
         f"JetStream holds {found}, but this node knows version [{copy.version}] (its copy is [{file}]): the bucket "
-        f"lost its end or is another one. Bring the nats-servers back that had it; or, if they are gone for good, start "
-        f"once with [{RESTORE_STATE.key}: true] to put this node's copy back"
+        f"lost its end or is another one. Bring the nats-servers back that had it; or, if they are gone for good, "
+        f"start once with [{RESTORE_STATE.key}: true] to put this node's copy back"
     )
