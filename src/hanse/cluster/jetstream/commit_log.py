@@ -39,9 +39,11 @@ log = structlog.get_logger(__name__)
 APPEND_TIMEOUT_S = 20.0
 """JetStream elects a new leader in 4 to 9 seconds."""
 RETRY_S = 0.1
+SETTLE_S = 10.0
+"""How long a replicated stream may look shorter than it was, or gone, before it is believed: a leader that was just
+elected may not have taken up all that was agreed on."""
 PIECE_BYTES_MAX = 2 * 1024 * 1024
-READ_MESSAGES = 64
-READ_TIMEOUT_S = 10.0
+READ_MESSAGES = 16
 INLINE_BYTES_MAX = 128 * 1024
 
 
@@ -79,7 +81,7 @@ class JetStreamCommitLog:
     async def attach(self, position: int, chain: bytes) -> None:
         self._attached = (position, chain)
         self._told = max(self._told, position)
-        info = await self._info()
+        info = await self._settled_info()
         if info is None:
             if position > 0:
                 raise self._gone()
@@ -103,10 +105,20 @@ class JetStreamCommitLog:
         return self._end.position
 
     async def _required_info(self) -> api.StreamInfo:
-        info = await self._info()
+        info = await self._settled_info()
         if info is None:
             raise self._gone()
         return info
+
+    async def _settled_info(self) -> api.StreamInfo | None:
+        deadline = time.monotonic() + (SETTLE_S if self._connection.replicas > 1 and self._told else 0)
+        while True:
+            info = await self._info()
+            if info is not None and info.state.last_seq >= self._told:
+                return info
+            if time.monotonic() >= deadline:
+                return info
+            await asyncio.sleep(RETRY_S)
 
     async def _info(self) -> api.StreamInfo | None:
         """As the stream's leader sees it."""
@@ -253,29 +265,12 @@ class JetStreamCommitLog:
                 yield taken.position, taken.batch
 
     async def _messages(self, first: int, through: int) -> AsyncIterator[tuple[int, bytes]]:
-        config = api.ConsumerConfig(
-            ack_policy=api.AckPolicy.NONE,
-            deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=first,
-            mem_storage=True,
-            num_replicas=1,
-            inactive_threshold=4 * READ_TIMEOUT_S,
-        )
-        subscription = None
-        try:
-            subscription = await self._js.pull_subscribe(self._subject, stream=self._name, config=config)
-            sequence = first - 1
-            while sequence < through:
-                for message in await subscription.fetch(READ_MESSAGES, timeout=READ_TIMEOUT_S):
-                    sequence = message.metadata.sequence.stream
-                    if sequence <= through:
-                        yield sequence, message.data
-        except NATS_ERRORS as error:
-            raise self._unavailable(error) from error
-        finally:
-            if subscription is not None:
-                with suppress(*NATS_ERRORS):
-                    await subscription.unsubscribe()
+        """From the stream's leader. A consumer could be placed on a server that is down, or read a damaged replica."""
+        for start in range(first, through + 1, READ_MESSAGES):
+            sequences = range(start, min(start + READ_MESSAGES, through + 1))
+            found = await asyncio.gather(*(self._message(sequence) for sequence in sequences))
+            for sequence, data in zip(sequences, found, strict=True):
+                yield sequence, data
 
     async def close(self) -> None:
         """The connection belongs to the engine."""

@@ -61,6 +61,8 @@ class ManagedServer:
     async def start(self) -> None:
         """Raises SettingsError, with nats-server's last lines, when it ends instead of serving."""
         await asyncio.to_thread(end_leftover, self.managed)
+        for left in self.managed.config_file.parent.glob("*.ports"):
+            left.unlink(missing_ok=True)
         process = await self._spawn()
         await self._until_ready(process)
         self._tasks.spawn("watch nats-server", self._watch(process))
@@ -86,14 +88,12 @@ class ManagedServer:
         return self._process
 
     async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
-        host, _, port = self.managed.url.rpartition("/")[2].rpartition(":")
+        ports = self.managed.config_file.parent / f"{self._binary.path.name}_{process.pid}.ports"
         deadline = time.monotonic() + READY_TIMEOUT_S
         while True:
             if process.returncode is not None:
                 raise SettingsError(f"nats-server ended with status [{process.returncode}]: {self._last_lines()}")
-            with suppress(OSError):
-                _, writer = await asyncio.open_connection(host, int(port))
-                writer.close()
+            if ports.exists():
                 return
             if time.monotonic() > deadline:
                 await self.close()

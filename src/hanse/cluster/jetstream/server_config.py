@@ -72,6 +72,8 @@ def write_config(
             "max_memory_store": MEMORY_STORE_BYTES,
         },
         "pid_file": str(managed.pid_file),
+        # Written when the ports are open: how the node knows that it is this very server that listens.
+        "ports_file_dir": str(folder),
         "log_file": str(managed.log_file),
         "logfile_size_limit": LOG_FILE_BYTES,
         "logfile_max_num": LOG_FILES,
