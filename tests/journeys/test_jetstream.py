@@ -227,3 +227,31 @@ def test_a_server_that_comes_back_empty_is_not_taken_for_a_new_cluster(node: Loc
     node.start()
     bulk(node, lines(10, 1))
     assert ok(node, "GET", "/kept/_count")["count"] == 11
+
+
+def test_the_data_of_an_embedded_node_is_taken_over_when_told_to(tmp_path: Path) -> None:
+    node = LocalNode(tmp_path, "was", CertificateAuthority.create()).start()
+    yml = node.config / "elasticsearch.yml"
+    configured = yml.read_text() + "hanse.cluster.engine: jetstream\nhanse.nats.client_port: 0\n"
+    try:
+        bulk(node, lines(0, 10))
+        ok(node, "PUT", "/empty")
+        node.stop()
+        yml.write_text(configured)
+        with pytest.raises(RuntimeError, match="holds the state of a cluster that was run with"):
+            node.start()
+        yml.write_text(configured + "hanse.nats.restore_state: true\n")
+        node.start()
+        command = {"index": "kept", "shard": 0, "node": "was-1", "accept_data_loss": True}
+        ok(node, "POST", "/_cluster/reroute", {"commands": [{"allocate_stale_primary": command}]})
+        node.stop()
+        yml.write_text(configured)
+        node.start()
+        assert ok(node, "GET", "/_cluster/health")["status"] == "yellow"
+        bulk(node, lines(10, 5))
+        node.kill()
+        node.start()
+        assert ok(node, "GET", "/kept/_count")["count"] == 15
+        assert ok(node, "GET", "/empty/_count")["count"] == 0
+    finally:
+        node.stop()

@@ -9,8 +9,10 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import structlog
 
+from hanse.cluster.embedded.state_store import SqliteStateStore
 from hanse.cluster.engine import EMBEDDED_STATE, Surroundings
 from hanse.cluster.jetstream import binary
 from hanse.cluster.jetstream import settings as declared
@@ -26,6 +28,7 @@ from hanse.cluster.store import StateStore
 from hanse.errors import SettingsError
 from hanse.settings.node_settings import CLUSTER_NAME
 from hanse.tls.contexts import TlsContexts
+from hanse.tls.pem_files import write_private
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +36,7 @@ CONNECT_TIMEOUT_S = 20.0
 REPLICAS_MAX = 3
 FOLDER = "nats"
 STATE_COPY = "state.copy"
+TAKEN_OVER = ".taken-over"
 
 
 class JetStreamEngine:
@@ -70,21 +74,34 @@ def _stream(index_uuid: str, shard: int) -> str:
 
 async def open_jetstream(around: Surroundings) -> JetStreamEngine:
     """Starts or finds nats-server, connects, verifies, opens the bucket. Cleans up when one of these fails."""
-    _refuse_embedded_data(around)
     (around.data_path / FOLDER).mkdir(parents=True, exist_ok=True, mode=0o700)
+    await _take_over_embedded(around)
     if around.settings.read(declared.MODE) == "external":
         return await _external(around)
     return await _managed(around)
 
 
-def _refuse_embedded_data(around: Surroundings) -> None:
-    """Beginning an empty cluster beside the data of a one-node cluster is nothing an operator meant."""
+async def _take_over_embedded(around: Surroundings) -> None:
+    """Beginning an empty cluster beside the data of an embedded one is nothing an operator meant.
+
+    When told to, its state becomes this node's copy, which is then put back as after a loss (state_copy.py).
+    """
     state = around.data_path / EMBEDDED_STATE
-    if state.exists():
+    if not state.exists():
+        return
+    if not around.settings.read(declared.RESTORE_STATE):
         raise SettingsError(
             f"[hanse.cluster.engine] is [jetstream], but [{state}] holds the state of a cluster that was run with "
-            f"[embedded]; use that engine, or an empty [path.data] and replicate the indices from the old cluster"
+            f"[embedded]; use that engine, or start once with [{declared.RESTORE_STATE.key}: true] to take it over"
         )
+    store = SqliteStateStore(state)
+    found = await store.load()
+    await store.close()
+    if found is not None:
+        write_private(around.data_path / FOLDER / STATE_COPY, msgspec.msgpack.encode(found))
+    kept = state.with_name(state.name + TAKEN_OVER)
+    state.rename(kept)
+    log.warning("state of the embedded engine was taken over", kept=str(kept))
 
 
 async def _managed(around: Surroundings) -> JetStreamEngine:

@@ -102,7 +102,8 @@ RESTORE_STATE = boolean(
     "hanse.nats.restore_state",
     False,
     _STATIC,
-    "put this node's own copy of the cluster state back where JetStream has lost it; for one start",
+    "put this node's own copy of the cluster state back where JetStream has lost it, or take over that of the embedded "
+    "engine; for one start",
 )
 REPLICAS = integer(
     "hanse.nats.replicas", 0, _STATIC, "servers that keep each stream; 0: all of them, three at most", min=0, max=5
