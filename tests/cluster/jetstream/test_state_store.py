@@ -17,7 +17,9 @@ from hanse.cluster.jetstream import state_store as module
 from hanse.cluster.jetstream.connection import Connection
 from hanse.cluster.jetstream.state_store import JetStreamStateStore, bucket_of
 from hanse.cluster.state import ClusterState
+from hanse.cluster.updates import ClusterService
 from hanse.errors import FailedToCommitClusterStateError, FencedError, ShardFailedError
+from hanse.tasks import Tasks
 
 EMPTY = ClusterState("c", "uuid")
 
@@ -153,3 +155,24 @@ async def test_a_watch_goes_on_over_a_restart_of_the_server(tmp_path: Path, monk
         for connection in connections:
             await connection.close()
         server.kill()
+
+
+async def test_two_nodes_that_change_the_state_at_once_follow_each_other(connect: Connect, tmp_path: Path) -> None:
+    services = [
+        ClusterService(await opened(await connect(), tmp_path.name), msgspec.structs.replace(EMPTY, version=0))
+        for _ in range(2)
+    ]
+    tasks = Tasks()
+    for service in services:
+        tasks.spawn("follow", service.follow())
+
+    async def count(service: ClusterService, key: str) -> None:
+        for number in range(20):
+            await service.update("count", lambda state, n=number: state.with_custom(key, {"n": n}))  # type: ignore[misc]
+
+    await asyncio.gather(count(services[0], "a"), count(services[1], "b"))
+    while services[0].state != services[1].state:
+        await asyncio.sleep(0.01)
+    assert services[0].state.version == 40
+    assert services[0].state.customs == {"a": {"n": 19}, "b": {"n": 19}}
+    await tasks.close()
