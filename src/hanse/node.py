@@ -259,7 +259,8 @@ class Node:
             begin_log_anew=lambda index, shard: self.indices.begin_log_anew(index, shard),
         )
         cluster_administration.register(self.actions, self.cluster, administration)
-        HealthReport(self.cluster, {"tls_certificates": tls.indicator}).register(self.actions)
+        report = HealthReport(self.cluster, {"tls_certificates": tls.indicator}, self.indices.refusing_shards)
+        report.register(self.actions)
 
     def _build_tls(self) -> SslActions:
         tls = SslActions(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography import x509
 from tests.nats_servers import free_port
 
 from hanse.cluster.embedded.state_store import SqliteStateStore
@@ -110,3 +111,30 @@ async def test_three_managed_servers_form_one_cluster_that_strangers_cannot_join
             await asyncio.to_thread(knock, ports[0], stranger)
     finally:
         await asyncio.gather(*(engine.close() for engine in engines))
+
+
+def shown_serial(port: int, folder: Path) -> int:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.load_cert_chain(folder / "node.crt", folder / "node.key")
+    with socket.create_connection(("127.0.0.1", port)) as plain, context.wrap_socket(plain) as secured:
+        shown = secured.getpeercert(binary_form=True)
+        assert shown is not None
+        return x509.load_der_x509_certificate(shown).serial_number
+
+
+async def test_a_renewed_certificate_is_handed_to_the_server(tmp_path: Path) -> None:
+    own, port = CertificateAuthority.create("CN=own"), free_port()
+    alone = member(tmp_path / "n", own, [free_port()], 0)
+    settings = Settings({**alone.settings, "hanse.nats.client_port": str(port)})
+    assert alone.transport_tls is not None
+    engine = await open_engine(alone._replace(settings=settings))
+    certificate, key = own.issue("node-0", dns=("localhost",), ips=("127.0.0.1",))
+    (tmp_path / "n" / "node.crt").write_bytes(certificate)
+    (tmp_path / "n" / "node.key").write_bytes(key)
+    renewed = x509.load_pem_x509_certificate(certificate).serial_number
+    assert alone.transport_tls.reload() is None
+    while await asyncio.to_thread(shown_serial, port, tmp_path / "n") != renewed:
+        await asyncio.sleep(0.05)
+    await engine.close()

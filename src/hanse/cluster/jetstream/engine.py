@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,20 +21,22 @@ from hanse.cluster.jetstream.commit_log import JetStreamCommitLog
 from hanse.cluster.jetstream.connection import NATS_ERRORS, Connection, connect, is_not_found
 from hanse.cluster.jetstream.credentials import login
 from hanse.cluster.jetstream.server import ManagedServer
-from hanse.cluster.jetstream.server_config import CLIENT_USER, write_config
+from hanse.cluster.jetstream.server_config import CLIENT_USER, TLS_FOLDER, write_config
 from hanse.cluster.jetstream.state_copy import CopiedStateStore
 from hanse.cluster.jetstream.state_store import JetStreamStateStore
 from hanse.cluster.jetstream.verification import verify_sync
 from hanse.cluster.store import StateStore
 from hanse.errors import SettingsError
 from hanse.settings.node_settings import CLUSTER_NAME
+from hanse.tasks import Tasks
 from hanse.tls.contexts import TlsContexts
-from hanse.tls.pem_files import write_private
+from hanse.tls.pem_files import write_pem_files, write_private
 
 log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_S = 20.0
 REPLICAS_MAX = 3
+CERTIFICATES_POLL_S = 0.5
 FOLDER = "nats"
 STATE_COPY = "state.copy"
 TAKEN_OVER = ".taken-over"
@@ -47,6 +50,24 @@ class JetStreamEngine:
         self.state_store = store
         self.server: ManagedServer | None = None
         self._log_size = log_size
+        self._tasks = Tasks()
+
+    def manage(self, server: ManagedServer, tls: TlsContexts | None, written: object, folder: Path) -> None:
+        """Owns `server` from now on, and hands it the node's certificates again when they are no longer as `written`."""
+        self.server = server
+        if tls is not None:
+            self._tasks.spawn("follow certificates for nats-server", self._follow(server, tls, written, folder))
+
+    async def _follow(self, server: ManagedServer, tls: TlsContexts, seen: object, folder: Path) -> None:
+        while True:
+            await asyncio.sleep(CERTIFICATES_POLL_S)
+            now = _certificates(tls)
+            if now != seen:
+                seen = now
+                await asyncio.to_thread(write_pem_files, tls, folder / TLS_FOLDER)
+                self.connection.client.options["tls"] = tls.client(check_name=False)
+                server.reload()
+                log.info("nats-server was given the renewed certificates")
 
     def commit_log(self, index_uuid: str, shard: int) -> JetStreamCommitLog:
         return JetStreamCommitLog(self.connection, _stream(index_uuid, shard), bytes_max=self._log_size)
@@ -62,6 +83,7 @@ class JetStreamEngine:
                     )
 
     async def close(self) -> None:
+        await self._tasks.close()
         with suppress(*NATS_ERRORS):
             await self.connection.close()
         if self.server is not None:
@@ -104,10 +126,15 @@ async def _take_over_embedded(around: Surroundings) -> None:
     log.warning("state of the embedded engine was taken over", kept=str(kept))
 
 
+def _certificates(tls: TlsContexts | None) -> object:
+    return None if tls is None else (tls.identity, tls.trusted)
+
+
 async def _managed(around: Surroundings) -> JetStreamEngine:
     settings = around.settings
     chosen = await asyncio.to_thread(binary.choose, settings)
     route_password = around.secure.get(declared.ROUTE_PASSWORD.key)
+    written = _certificates(around.transport_tls)
     managed = write_config(settings, around.data_path / FOLDER, around.logs_path, around.transport_tls, route_password)
     server = ManagedServer(chosen, managed)
     try:
@@ -120,7 +147,7 @@ async def _managed(around: Surroundings) -> JetStreamEngine:
     except BaseException:
         await server.close()
         raise
-    engine.server = server
+    engine.manage(server, around.transport_tls, written, around.data_path / FOLDER)
     return engine
 
 

@@ -118,6 +118,12 @@ class ManagedServer:
             return " | ".join(lines[-LAST_LINES:])
         return f"it wrote no log to [{self.managed.log_file}]"
 
+    def reload(self) -> None:
+        """Has it read configuration and certificates anew; connections that are open stay."""
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGHUP)
+
     async def close(self) -> None:
         """SIGTERM, and SIGKILL when that does not end it in time."""
         self._is_closing = True

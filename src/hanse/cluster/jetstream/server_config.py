@@ -26,6 +26,7 @@ from hanse.tls.pem_files import PemFiles, write_pem_files, write_private
 LOOPBACK = "127.0.0.1"
 MAX_PAYLOAD = 8 * 1024 * 1024
 CLIENT_USER = "hanse"
+TLS_FOLDER = "tls"
 MEMORY_STORE_BYTES = 64 * 1024 * 1024
 LOG_FILE_BYTES = 10 * 1024 * 1024
 LOG_FILES = 3
@@ -51,7 +52,7 @@ def write_config(
     folder.chmod(0o700)
     logs_path.mkdir(parents=True, exist_ok=True)
     port = settings.read(declared.CLIENT_PORT) or _free_port()
-    files = None if tls is None else write_pem_files(tls, folder / "tls")
+    files = None if tls is None else write_pem_files(tls, folder / TLS_FOLDER)
     managed = Managed(
         config_file=folder / "nats-server.conf",
         pid_file=folder / "nats-server.pid",
