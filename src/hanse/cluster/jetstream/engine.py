@@ -53,7 +53,7 @@ class JetStreamEngine:
         self._tasks = Tasks()
 
     def manage(self, server: ManagedServer, tls: TlsContexts | None, written: object, folder: Path) -> None:
-        """Owns `server` from now on, and hands it the node's certificates again when they are no longer as `written`."""
+        """Owns `server` from now on; hands it the certificates again when they are no longer as `written`."""
         self.server = server
         if tls is not None:
             self._tasks.spawn("follow certificates for nats-server", self._follow(server, tls, written, folder))
