@@ -335,6 +335,24 @@ class ShardFailedError(HanseError):
     status = 503
 
 
+class LogDamagedError(ShardFailedError):
+    """A shard's log contradicts the copy of this node, or itself: the copy stops serving and keeps what it has."""
+
+
+class UnavailableShardsError(HanseError):
+    """A shard's log did not answer in time. Whether a write that waited for it took place is not known."""
+
+    type = "unavailable_shards_exception"
+    status = 503
+
+
+class FailedToCommitClusterStateError(HanseError):
+    """The store of the cluster state did not answer in time. Whether the change took place is not known."""
+
+    type = "failed_to_commit_cluster_state_exception"
+    status = 503
+
+
 class SettingsError(HanseError):
     """elasticsearch.yml, -E or the keystore: the node does not start. The reason names the setting."""
 

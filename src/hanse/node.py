@@ -21,7 +21,7 @@ from hanse import __version__
 from hanse.cluster import administration as cluster_administration
 from hanse.cluster.administration import ClusterAdministration
 from hanse.cluster.embedded.node_lock import NodeLock
-from hanse.cluster.embedded.state_store import SqliteStateStore
+from hanse.cluster.engine import ENGINE_SETTINGS, Surroundings, open_engine
 from hanse.cluster.health_report import HealthReport
 from hanse.cluster.names import ClusterNames
 from hanse.cluster.requests import UpdateSettings
@@ -79,7 +79,14 @@ ASK_REMOTE_TIMEOUT_S = 10.0
 
 def registry_of_settings() -> SettingsRegistry:
     """Every setting of elasticsearch.yml and the cluster settings API."""
-    everything = (declared.NODE_SETTINGS, TLS_SETTINGS, RELOAD_SETTINGS, SECURITY_SETTINGS, REMOTE_SETTINGS)
+    everything = (
+        declared.NODE_SETTINGS,
+        TLS_SETTINGS,
+        RELOAD_SETTINGS,
+        SECURITY_SETTINGS,
+        REMOTE_SETTINGS,
+        ENGINE_SETTINGS,
+    )
     return SettingsRegistry([*(setting for room in everything for setting in room), PORTS_FILE])
 
 
@@ -103,6 +110,7 @@ class Node:
         self._registry_of_settings = registry_of_settings()
         keystore = Keystore.load(config_dir, keystore_password)
         secure = dict(keystore) if keystore is not None else {}
+        self._secure = secure
         self._enrollment_keys = EnrollmentKeys(settings, config_dir, secure)
         self._elastic_password = elastic_password or secure.get(BOOTSTRAP_PASSWORD.key)
         declared.check_node_settings(self._registry_of_settings, settings, secure)
@@ -142,6 +150,7 @@ class Node:
         self._trust_accepted_authorities()
         transport = TransportServer(self._hello, self._on_request, self._transport_tls)
         self._transport_address = await self._bind_transport(transport)
+        self._tasks.spawn("follow the cluster state", self.cluster.follow())
         self._build()
         await self.indices.start()
         self._closers.append(self.indices.close)
@@ -177,8 +186,12 @@ class Node:
         log.info("closed", node=self._name)
 
     async def _open_state(self) -> ClusterService:
-        store = SqliteStateStore(self._data_path / "state.sqlite")
-        self._closers.append(store.close)
+        around = Surroundings(
+            self.settings, self._secure, self._config_dir, self._data_path, self._logs_path, self._transport_tls
+        )
+        self._engine = await open_engine(around)
+        self._closers.append(self._engine.close)
+        store = self._engine.state_store
         name = self.settings.read(declared.CLUSTER_NAME)
         state = await store.load()
         if state is None:
@@ -227,7 +240,7 @@ class Node:
         self._build_trust(security)
         tls = self._build_tls()
         self.gate = security.gate
-        self.indices = Indices(self.cluster, self._data_path, self.settings)
+        self.indices = Indices(self.cluster, self._data_path, self.settings, self._engine)
         self.contexts = Contexts()
         self._closers.append(self.contexts.close)
         index_administration.register(self.actions, self.cluster, self.indices)
@@ -242,9 +255,12 @@ class Node:
             validators=(validate_remote_settings,),
             gauges={"indices": lambda: node_statistics(self.indices), "tls": tls.gauges},
             after_update=self._verify_remotes,
+            broken=lambda: self.indices.refusing_shards(),
+            begin_log_anew=lambda index, shard: self.indices.begin_log_anew(index, shard),
         )
         cluster_administration.register(self.actions, self.cluster, administration)
-        HealthReport(self.cluster, {"tls_certificates": tls.indicator}).register(self.actions)
+        report = HealthReport(self.cluster, {"tls_certificates": tls.indicator}, self.indices.refusing_shards)
+        report.register(self.actions)
 
     def _build_tls(self) -> SslActions:
         tls = SslActions(

@@ -105,3 +105,22 @@ async def test_nobody_listens_when_the_wait_is_over(cluster: ClusterService) -> 
     cluster.subscribe(lambda old, new: seen.append(new))
     await add(cluster, "a")
     assert len(cluster._listeners) == 1
+
+
+async def test_a_shard_that_refuses_to_serve_is_red_until_it_serves_again(cluster: ClusterService) -> None:
+    await add(cluster, "a", shards=3, replicas=1)
+    await add(cluster, "b")
+    broken = {"a": frozenset({1})}
+    action = HealthAction(cluster, lambda: broken)
+    answer = await action.health(cast(Call, None), Health(level="shards"))
+    assert (answer["status"], answer["active_primary_shards"], answer["unassigned_primary_shards"]) == ("red", 3, 1)
+    assert answer["unassigned_shards"] == 2 + 2
+    shards = answer["indices"]["a"]["shards"]
+    assert [shards[number]["status"] for number in "012"] == ["yellow", "red", "yellow"]
+    assert [shards[number]["primary_active"] for number in "012"] == [True, False, True]
+    assert answer["indices"]["b"]["status"] == "green"
+    waiting = asyncio.create_task(action.health(cast(Call, None), Health(wait_for_status="yellow")))
+    await asyncio.sleep(0)
+    broken.clear()
+    answer = await waiting
+    assert (answer["timed_out"], answer["status"]) == (False, "yellow")

@@ -75,3 +75,21 @@ async def test_a_cancelled_caller_does_not_stop_the_commit(cluster: ClusterServi
     await committed.wait()
     assert await store.load() == cluster.state
     assert cluster.state == msgspec.structs.replace(cluster.state, version=1)
+
+
+async def test_a_change_that_another_forestalled_is_applied_to_what_that_one_committed(
+    cluster: ClusterService, store: SqliteStateStore
+) -> None:
+    other = ClusterService(store, cluster.state)
+    seen: list[int] = []
+    cluster.subscribe(lambda old, new: seen.append(new.version))
+    await other.update("first", lambda state: state.with_custom("other", {"n": 1}))
+    await other.update("second", lambda state: state.with_custom("other", {"n": 2}))
+    state = await cluster.update("late", lambda state: state.with_custom("own", {"n": 3}))
+    assert state.customs == {"other": {"n": 2}, "own": {"n": 3}}
+    assert (state.version, seen) == (3, [2, 3])
+    assert await store.load() == state
+
+
+async def test_following_ends_where_nobody_else_commits(cluster: ClusterService) -> None:
+    await cluster.follow()

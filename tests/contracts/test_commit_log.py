@@ -6,24 +6,32 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from tests.nats_servers import Connect
 
 from hanse.cluster.embedded.commit_log import EmbeddedCommitLog
+from hanse.cluster.jetstream.commit_log import JetStreamCommitLog
 from hanse.cluster.log import Batch, CommitLog, Operation
 from hanse.errors import FencedError
 from hanse.index.document_store import DocumentStore
 
 
-async def embedded(folder: Path) -> CommitLog:
+async def embedded(folder: Path, connect: Connect) -> CommitLog:
     return EmbeddedCommitLog(DocumentStore(folder / "documents.sqlite"))
 
 
+async def jetstream(folder: Path, connect: Connect) -> CommitLog:
+    log = JetStreamCommitLog(await connect(), folder.name, bytes_max=2**28)
+    await log.attach(0, b"")
+    return log
+
+
 Open = Callable[[Path], Awaitable[CommitLog]]
-ENGINES: dict[str, Open] = {"embedded": embedded}
+ENGINES = {"embedded": embedded, "jetstream": jetstream}
 
 
 @pytest.fixture(params=sorted(ENGINES))
-def engine(request: pytest.FixtureRequest) -> Open:
-    return ENGINES[request.param]
+def engine(request: pytest.FixtureRequest, connect: Connect) -> Open:
+    return lambda folder: ENGINES[request.param](folder, connect)
 
 
 @pytest.fixture
@@ -84,3 +92,21 @@ async def test_the_log_is_there_after_closing_and_opening(engine: Open, tmp_path
     assert await read(again) == [(1, batch(0, 1))]
     assert await again.append(batch(2), 1) == 2
     await again.close()
+
+
+async def test_a_log_goes_on_from_where_a_copy_stands(log: CommitLog) -> None:
+    await log.append(batch(0), 0)
+    position, chain = await log.append(batch(1), 1), log.chain
+    await log.append(batch(2), 2)
+    await log.attach(position, chain)
+    assert [found async for found, _ in log.read(position)] == [3]
+
+
+async def test_a_log_begun_anew_goes_on_behind_the_copy(log: CommitLog) -> None:
+    for at in range(3):
+        await log.append(batch(at), at)
+    position, chain = await log.last(), log.chain
+    await log.rebuild(position, chain)
+    await log.attach(position, chain)
+    assert await log.last() == 3
+    assert await log.append(batch(3), 3) == 4

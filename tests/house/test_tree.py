@@ -49,6 +49,7 @@ def test_ssl_lives_in_tls_only() -> None:
 def test_engines_live_in_their_rooms() -> None:
     homes = {
         "apsw": ("src/hanse/index/", "src/hanse/cluster/embedded/"),
+        "nats": ("src/hanse/cluster/jetstream/",),
         "tantivy": ("src/hanse/index/", "src/hanse/search/"),
     }
     strays = []

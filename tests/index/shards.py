@@ -12,6 +12,7 @@ import orjson
 import tantivy
 
 from hanse.cluster.embedded.state_store import SqliteStateStore
+from hanse.cluster.engine import Engine
 from hanse.cluster.state import ClusterState, IndexMetadata
 from hanse.cluster.updates import ClusterService
 from hanse.index.mapping import Mapping
@@ -58,10 +59,10 @@ class Node:
 
 
 @asynccontextmanager
-async def node(folder: Path) -> AsyncIterator[Node]:
+async def node(folder: Path, engine: Engine | None = None) -> AsyncIterator[Node]:
     store = SqliteStateStore(folder / "state.sqlite")
     cluster = ClusterService(store, await store.load() or ClusterState("test", "cluster-uuid"))
-    indices = Indices(cluster, folder)
+    indices = Indices(cluster, folder, engine=engine)
     await indices.start()
     try:
         yield Node(cluster, indices)

@@ -140,3 +140,9 @@ def test_reroute(client: Client) -> None:
     assert (answer["acknowledged"], answer["explanations"]) == (True, [])
     assert "nodes" in answer["state"]
     assert client.call("POST", "/_cluster/reroute", {"commands": [{"move": {}}]}).status == 400
+    stale = {"commands": [{"allocate_stale_primary": {"index": "nothing", "shard": 0, "node": "n"}}]}
+    assert client.call("POST", "/_cluster/reroute?dry_run=true", stale).status == 200
+    assert client.call("POST", "/_cluster/reroute", stale).status == 404
+    assert (
+        client.call("POST", "/_cluster/reroute", {"commands": [{"allocate_stale_primary": {"index": 1}}]}).status == 400
+    )

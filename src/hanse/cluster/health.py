@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import msgspec
 
 from hanse.cluster.requests import Health
 from hanse.cluster.selection import named_by, selected_indices
@@ -20,28 +24,46 @@ _NODES = re.compile(r"^(>=|<=|>|<|ge\(|le\(|gt\(|lt\(|)(\d+)\)?$")
 _ORDER = {"green": 0, "yellow": 1, "red": 2}
 
 
-def index_health(index: IndexMetadata, data_nodes: int) -> dict[str, Any]:
+Broken = Callable[[], Mapping[str, frozenset[int]]]
+"""The shards whose copy refuses to serve, by index."""
+HEALTHY: frozenset[int] = frozenset()
+POLL_S = 0.1
+"""A shard that serves again is no change of the state, so waiting looks again now and then."""
+
+
+def no_shards() -> Mapping[str, frozenset[int]]:
+    return {}
+
+
+def index_health(index: IndexMetadata, data_nodes: int, broken: frozenset[int] = HEALTHY) -> dict[str, Any]:
     """One index. A copy needs a node of its own, so replicas beyond the other data nodes stay unassigned."""
     assigned = min(index.number_of_replicas, max(0, data_nodes - 1))
     unassigned = index.number_of_replicas - assigned
+    serving = index.number_of_shards - len(broken)
     return {
-        "status": "yellow" if unassigned else "green",
+        "status": "red" if broken else "yellow" if unassigned else "green",
         "number_of_shards": index.number_of_shards,
         "number_of_replicas": index.number_of_replicas,
-        "active_primary_shards": index.number_of_shards,
-        "active_shards": index.number_of_shards * (1 + assigned),
+        "active_primary_shards": serving,
+        "active_shards": serving * (1 + assigned),
         "relocating_shards": 0,
         "initializing_shards": 0,
-        "unassigned_shards": index.number_of_shards * unassigned,
-        "unassigned_primary_shards": 0,
+        "unassigned_shards": serving * unassigned + len(broken) * (1 + index.number_of_replicas),
+        "unassigned_primary_shards": len(broken),
     }
 
 
-def cluster_health(state: ClusterState, names: list[str] | None = None, level: str = "cluster") -> dict[str, Any]:
+def cluster_health(
+    state: ClusterState,
+    names: list[str] | None = None,
+    level: str = "cluster",
+    broken: Mapping[str, frozenset[int]] | None = None,
+) -> dict[str, Any]:
     """Of the named indices, or of all. A closed index counts like an open one: its copies are kept."""
     data_nodes = max(1, sum("data" in node.roles for node in state.nodes.values()))
     chosen = sorted(state.indices) if names is None else names
-    by_index = {name: index_health(state.indices[name], data_nodes) for name in chosen}
+    refusing = broken or {}
+    by_index = {name: index_health(state.indices[name], data_nodes, refusing.get(name, HEALTHY)) for name in chosen}
     status = max((entry["status"] for entry in by_index.values()), key=_ORDER.__getitem__, default="green")
     active = sum(entry["active_shards"] for entry in by_index.values())
     unassigned = sum(entry["unassigned_shards"] for entry in by_index.values())
@@ -56,7 +78,7 @@ def cluster_health(state: ClusterState, names: list[str] | None = None, level: s
         "relocating_shards": 0,
         "initializing_shards": 0,
         "unassigned_shards": unassigned,
-        "unassigned_primary_shards": 0,
+        "unassigned_primary_shards": sum(entry["unassigned_primary_shards"] for entry in by_index.values()),
         "delayed_unassigned_shards": 0,
         "number_of_pending_tasks": 0,
         "number_of_in_flight_fetch": 0,
@@ -65,31 +87,36 @@ def cluster_health(state: ClusterState, names: list[str] | None = None, level: s
     }
     if level in ("indices", "shards"):
         answer["indices"] = {
-            name: {**entry, "shards": _shards(entry)} if level == "shards" else entry
+            name: {**entry, "shards": _shards(state.indices[name], data_nodes, refusing.get(name, HEALTHY))}
+            if level == "shards"
+            else entry
             for name, entry in by_index.items()
         }
     return answer
 
 
-def _shards(entry: dict[str, Any]) -> dict[str, Any]:
-    count = max(1, entry["number_of_shards"])
+def _shards(index: IndexMetadata, data_nodes: int, broken: frozenset[int]) -> dict[str, Any]:
+    whole = index_health(msgspec.structs.replace(index, number_of_shards=1), data_nodes)
+    refused = index_health(msgspec.structs.replace(index, number_of_shards=1), data_nodes, frozenset({0}))
+    return {str(number): _shard(refused if number in broken else whole) for number in range(index.number_of_shards)}
+
+
+def _shard(entry: dict[str, Any]) -> dict[str, Any]:
     return {
-        str(number): {
-            "status": entry["status"],
-            "primary_active": True,
-            "active_shards": entry["active_shards"] // count,
-            "relocating_shards": 0,
-            "initializing_shards": 0,
-            "unassigned_shards": entry["unassigned_shards"] // count,
-            "unassigned_primary_shards": 0,
-        }
-        for number in range(entry["number_of_shards"])
+        "status": entry["status"],
+        "primary_active": entry["active_primary_shards"] == 1,
+        "active_shards": entry["active_shards"],
+        "relocating_shards": 0,
+        "initializing_shards": 0,
+        "unassigned_shards": entry["unassigned_shards"],
+        "unassigned_primary_shards": entry["unassigned_primary_shards"],
     }
 
 
 class HealthAction:
-    def __init__(self, cluster: ClusterService) -> None:
+    def __init__(self, cluster: ClusterService, broken: Broken = no_shards) -> None:
         self._cluster = cluster
+        self._broken = broken
 
     async def health(self, call: Call, request: Health) -> dict[str, Any]:
         """Answers when every wait_for condition holds; `timed_out` is true when the time was over first."""
@@ -102,20 +129,29 @@ class HealthAction:
         unsubscribe = self._cluster.subscribe(look)
         try:
             look(self._cluster.state, self._cluster.state)
-            timed_out = False
-            try:
-                await asyncio.wait_for(reached.wait(), request.timeout_s)
-            except TimeoutError:
-                timed_out = True
+            timed_out = not await self._reached(reached, request)
         finally:
             unsubscribe()
         answer = self._health(self._cluster.state, request)
         return {**answer, "timed_out": timed_out}
 
+    async def _reached(self, reached: asyncio.Event, request: Health) -> bool:
+        deadline = time.monotonic() + request.timeout_s
+        while not reached.is_set():
+            left_s = deadline - time.monotonic()
+            try:
+                await asyncio.wait_for(reached.wait(), min(left_s, POLL_S) if self._broken() else left_s)
+            except TimeoutError:
+                if self._holds(self._cluster.state, request):
+                    return True
+                if time.monotonic() >= deadline:
+                    return False
+        return True
+
     def _health(self, state: ClusterState, request: Health) -> dict[str, Any]:
         """An index named in full that is not there makes the answer red."""
         names = selected_indices(state, request.indices, request.options)
-        health = cluster_health(state, names, request.level)
+        health = cluster_health(state, names, request.level, self._broken())
         return {**health, "status": "red"} if _missing(state, request) else health
 
     def _holds(self, state: ClusterState, request: Health) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hanse.cluster.health import cluster_health
+from hanse.cluster.health import Broken, cluster_health, no_shards
 from hanse.cluster.requests import HEALTH_REPORT, ReadHealthReport
 from hanse.cluster.updates import ClusterService
 from hanse.errors import ResourceNotFoundError
@@ -21,8 +21,14 @@ _WORST_FIRST = ("red", "yellow", "unknown", "green")
 class HealthReport:
     """Handler. `indicators` are asked at every report; each gives `status`, `symptom`, `details` and what follows."""
 
-    def __init__(self, cluster: ClusterService, indicators: Mapping[str, Indicator] | None = None) -> None:
+    def __init__(
+        self,
+        cluster: ClusterService,
+        indicators: Mapping[str, Indicator] | None = None,
+        broken: Broken = no_shards,
+    ) -> None:
         self._cluster = cluster
+        self._broken = broken
         self._indicators = {
             "master_is_stable": self._master,
             "shards_availability": self._shards,
@@ -57,7 +63,7 @@ class HealthReport:
         return {"status": "green", "symptom": symptom, "details": {"current_master": node, "recent_masters": [node]}}
 
     def _shards(self) -> dict[str, Any]:
-        health = cluster_health(self._cluster.state)
+        health = cluster_health(self._cluster.state, broken=self._broken())
         unassigned = health["unassigned_shards"]
         indicator: dict[str, Any] = {
             "status": health["status"],

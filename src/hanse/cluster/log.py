@@ -28,24 +28,46 @@ class Operation(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):
-    """Operations that become durable together. `first`/`last` are the lowest and highest seq_no in it."""
+    """Operations that become durable together.
+
+    A batch that `is_replicated` carries a leader's operations with the leader's numbers; `up_to` is how far the
+    leader's feed had got with them.
+    """
 
     primary_term: int
     operations: list[Operation]
+    is_replicated: bool = False
+    up_to: int | None = None
 
 
 class CommitLog(Protocol):
     """A shard's log.
 
     Promises: `append` is durable when it returns; it raises FencedError, changing nothing, when `expected_last` is not
-    the last position or the primary term is lower than one already seen; positions rise by one per batch. `read` yields
-    batches after a position in order.
+    the last position or the primary term is lower than one already seen. Positions rise (by one, unless an engine had
+    to split a batch). `read` yields batches after a position in order. A log whose end is behind what a copy was told,
+    or whose batches do not belong together, raises LogDamagedError; nothing here ever changes a copy.
     """
+
+    @property
+    def chain(self) -> bytes:
+        """The hash of the batch that was appended, or yielded by `read`, last; empty where an engine has none."""
+        ...
+
+    async def attach(self, position: int, chain: bytes) -> None:
+        """Says where the copy on this node stands; raises LogDamagedError when the log does not go on from there."""
+        ...
 
     async def last(self) -> int: ...
 
-    async def append(self, batch: Batch, expected_last: int) -> int: ...
+    async def append(self, batch: Batch, expected_last: int) -> int:
+        """The batch's position. UnavailableShardsError: the outcome is unknown, read on from the last position."""
+        ...
 
     def read(self, after: int) -> AsyncIterator[tuple[int, Batch]]: ...
+
+    async def rebuild(self, position: int, chain: bytes) -> None:
+        """Begins the log anew behind what this copy holds; whatever else the log held is gone. Only when told to."""
+        ...
 
     async def close(self) -> None: ...

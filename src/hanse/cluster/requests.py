@@ -53,6 +53,19 @@ class ReadHealthReport(msgspec.Struct, frozen=True, omit_defaults=True):
     verbose: bool = True
 
 
+class AllocateStalePrimary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Begins a shard's log anew from the copy of a node: what only the old log held is lost, so it must be accepted."""
+
+    index: str
+    shard: int
+    node: str
+    accept_data_loss: bool = False
+
+
+class Reroute(msgspec.Struct, frozen=True, omit_defaults=True):
+    commands: tuple[AllocateStalePrimary, ...] = ()
+
+
 HEALTH = Action("cluster:monitor/health", Health, dict, Scope.CLUSTER)
 HEALTH_REPORT = Action("cluster:monitor/health_api", ReadHealthReport, dict, Scope.CLUSTER)
 STATE = Action("cluster:monitor/state", ReadState, dict, Scope.CLUSTER)
@@ -68,4 +81,4 @@ XPACK_INFO = Action("cluster:monitor/xpack/info", Empty, dict, Scope.CLUSTER)
 XPACK_USAGE = Action("cluster:monitor/xpack/usage", Empty, dict, Scope.CLUSTER)
 RELOAD_SECURE_SETTINGS = Action("cluster:admin/nodes/reload_secure_settings", ReadNodes, dict, Scope.CLUSTER)
 ALLOCATION_EXPLAIN = Action("cluster:monitor/allocation/explain", ReadState, dict, Scope.CLUSTER)
-REROUTE = Action("cluster:admin/reroute", Empty, dict, Scope.CLUSTER)
+REROUTE = Action("cluster:admin/reroute", Reroute, dict, Scope.CLUSTER)

@@ -13,10 +13,12 @@ import structlog
 
 from hanse.cluster.state import ClusterState
 from hanse.cluster.store import StateStore
+from hanse.errors import FailedToCommitClusterStateError, FencedError
 from hanse.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
+ROUNDS_MAX = 100
 Change = Callable[[ClusterState], ClusterState]
 Listener = Callable[[ClusterState, ClusterState], None]
 
@@ -25,7 +27,8 @@ class ClusterService:
     """Holds the current state in memory. Updates are durable when `update` returns, and listeners have been called.
 
     Listeners run on the event loop, in the order they subscribed, and must not block or raise; what takes longer they
-    spawn. A listener sees every version once, in order.
+    spawn. A listener sees every version this node makes once, and in order; of those that others commit at once after
+    one another it may see only the last.
     """
 
     def __init__(self, store: StateStore, state: ClusterState, tasks: Tasks | None = None) -> None:
@@ -52,19 +55,48 @@ class ClusterService:
         """
         return await asyncio.shield(self._tasks.spawn(f"update cluster state: {reason}", self._update(reason, change)))
 
+    async def follow(self) -> None:
+        """Takes over what other nodes commit, until it is cancelled; ends at once where there can be no others."""
+        async for state in self._store.watch():
+            async with self._lock:
+                self._take_over(state)
+
+    def _take_over(self, state: ClusterState) -> None:
+        if state.version > self._state.version:
+            self._publish(state, "committed by another node")
+
     async def _update(self, reason: str, change: Change) -> ClusterState:
+        """A change that another node forestalled is applied again to what that one committed."""
         async with self._lock:
-            old = self._state
-            changed = change(old)
-            if changed is old:
-                return old
-            new = msgspec.structs.replace(changed, version=old.version + 1)
-            await self._store.commit(old, new)
-            self._state = new
-            log.debug("cluster state updated", reason=reason, version=new.version)
-            for listener in tuple(self._listeners):
+            for _ in range(ROUNDS_MAX):
+                old = self._state
+                changed = change(old)
+                if changed is old:
+                    return old
+                new = msgspec.structs.replace(changed, version=old.version + 1)
                 try:
-                    listener(old, new)
-                except Exception:
-                    log.exception("cluster state listener failed", reason=reason)
-            return new
+                    await self._store.commit(old, new)
+                except FencedError:
+                    if not await self._learnt():
+                        raise
+                    continue
+                self._publish(new, reason)
+                return new
+            raise FailedToCommitClusterStateError(f"other nodes forestalled [{reason}] [{ROUNDS_MAX}] times")
+
+    async def _learnt(self) -> bool:
+        """Whether the store held something newer."""
+        before = self._state
+        stored = await self._store.load()
+        if stored is not None:
+            self._take_over(stored)
+        return self._state is not before
+
+    def _publish(self, new: ClusterState, reason: str) -> None:
+        old, self._state = self._state, new
+        log.debug("cluster state updated", reason=reason, version=new.version)
+        for listener in tuple(self._listeners):
+            try:
+                listener(old, new)
+            except Exception:
+                log.exception("cluster state listener failed", reason=reason)

@@ -25,7 +25,7 @@ import msgspec
 from hanse.cluster.log import Batch, Operation
 from hanse.errors import FencedError, ShardFailedError
 from hanse.index.changes import BEFORE_ALL
-from hanse.index.records import Head, Progress, StoredDocument
+from hanse.index.records import Head, Logged, Progress, StoredDocument
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -223,21 +223,40 @@ class DocumentStore:
 
     @_translated
     def apply(
-        self, operations: Sequence[Operation], *, known: Mapping[str, Head] | None = None, up_to: int | None = None
+        self,
+        operations: Sequence[Operation],
+        *,
+        known: Mapping[str, Head] | None = None,
+        up_to: int | None = None,
+        logged: Logged | None = None,
     ) -> list[Operation]:
         """Takes over operations that carry a leader's numbers, newest seq_no per id; returns those that were new.
 
-        `up_to` is the feed's checkpoint and becomes durable with them. Doing it twice changes nothing.
+        `up_to` is the feed's checkpoint and becomes durable with them. Doing it twice changes nothing. `logged`: they
+        came through a log, which this copy has then followed so far.
         """
         now = self.progress
         fresh = [op for op in operations if op.seq_no > now.checkpoint]
         heads = self.heads({op.id for op in fresh}) if known is None else known
         progress = msgspec.structs.replace(now, checkpoint=max(now.checkpoint, BEFORE_ALL if up_to is None else up_to))
+        if logged is not None:
+            progress = msgspec.structs.replace(
+                progress, position=logged.position, chain=logged.chain, primary_term=logged.primary_term
+            )
         return self._write(fresh, heads, progress)
 
     @_translated
-    def append(self, batch: Batch, expected_last: int, known: Mapping[str, Head] | None = None) -> int:
-        """The commit log's append: the next batch of this shard's own primary. Raises FencedError, changing nothing."""
+    def append(
+        self,
+        batch: Batch,
+        expected_last: int,
+        known: Mapping[str, Head] | None = None,
+        logged: Logged | None = None,
+    ) -> int:
+        """The commit log's append: the next batch of this shard's own primary. Raises FencedError, changing nothing.
+
+        `logged`: the batch lies in a log outside of the store already, which gave it its position.
+        """
         now = self.progress
         if expected_last != now.position:
             raise FencedError(f"expected last position [{expected_last}] but the log is at [{now.position}]")
@@ -247,8 +266,10 @@ class DocumentStore:
         first, last = operations[0].seq_no, operations[-1].seq_no
         if first <= now.max_seq_no:
             raise FencedError(f"seq_no [{first}] was given before, the highest is [{now.max_seq_no}]")
-        position = now.position + 1
-        progress = msgspec.structs.replace(now, checkpoint=last, primary_term=batch.primary_term, position=position)
+        position, chain = (now.position + 1, b"") if logged is None else (logged.position, logged.chain)
+        progress = msgspec.structs.replace(
+            now, checkpoint=last, primary_term=batch.primary_term, position=position, chain=chain
+        )
         heads = self.heads({op.id for op in operations}) if known is None else known
         self._write(operations, heads, progress, (position, batch.primary_term, first, last))
         return position

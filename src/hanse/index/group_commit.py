@@ -14,7 +14,9 @@ from hanse.cluster.log import Batch, CommitLog, Operation
 from hanse.cluster.state import IndexMetadata
 from hanse.errors import HanseError, IllegalArgumentError
 from hanse.index.document_store import DocumentStore
+from hanse.index.log_follower import LogFollower
 from hanse.index.mapping import DocumentMapper, MappedDocument, Mapping
+from hanse.index.records import Logged
 from hanse.index.search_feed import SearchFeed, mapped_again
 from hanse.index.workers import Workers
 from hanse.index.writing import IndexedOperation, Mapped, Place, Plan, UpdateBody, WriteOp, WriteResult
@@ -65,8 +67,8 @@ class GroupCommit:
         self._store = store
         self._feed = feed
         self._workers = workers
-        self._log = log
         self._commit_s = 0.0
+        self._follower = None if log is None else LogFollower(log, store, self._take)
 
     @property
     def primary_term(self) -> int:
@@ -74,19 +76,46 @@ class GroupCommit:
 
     async def write(self, ops: list[WriteOp], size: int) -> list[WriteResult | HanseError]:
         """Each op's outcome, durable. Raises only what concerns all of them."""
+        if self._follower is not None:
+            await self._follower.catch_up()
         is_long = self._is_long(size, len(ops))
         mapped = await self._map_all(ops, is_long)
         plan = await self._planned(ops, mapped, is_long)
         if plan.operations:
             batch = Batch(self.primary_term, plan.operations)
-            if self._log is not None:
-                await self._log.append(batch, self._store.progress.position)
-            await self._run(is_long, self._append, batch, plan)
+            if self._follower is None:
+                await self._run(is_long, self._append, batch, plan)
+            else:
+                async with self._follower.appended(batch) as logged:
+                    await self._run(is_long, self._append, batch, plan, logged)
             self._feed.hand_over(plan.indexed, self._store.progress.checkpoint)
         return plan.results
 
     async def replicate(self, operations: Sequence[Operation], up_to: int | None, size: int) -> None:
-        indexed = await self._run(self._is_long(size, len(operations)), self._apply, operations, up_to)
+        if self._follower is None:
+            await self._take(operations, up_to, size, None)
+            return
+        await self._follower.catch_up()
+        if not operations and (up_to is None or up_to <= self._store.progress.checkpoint):
+            return
+        batch = Batch(self.primary_term, list(operations), is_replicated=True, up_to=up_to)
+        async with self._follower.appended(batch) as logged:
+            await self._take(operations, up_to, size, logged)
+
+    @property
+    def failure(self) -> HanseError | None:
+        """Why this copy must not serve; only a log outside of the store can say so."""
+        return None if self._follower is None else self._follower.failure
+
+    async def catch_up(self) -> None:
+        """Takes what the log holds beyond the store; afterwards the two agree."""
+        if self._follower is not None:
+            await self._follower.attach()
+            await self._follower.catch_up()
+
+    async def _take(self, operations: Sequence[Operation], up_to: int | None, size: int, logged: Logged | None) -> None:
+        is_long = self._is_long(size, len(operations))
+        indexed = await self._run(is_long, self._apply, operations, up_to, logged)
         self._feed.hand_over(indexed, self._store.progress.checkpoint)
 
     def _is_long(self, size: int, count: int) -> bool:
@@ -118,15 +147,17 @@ class GroupCommit:
             raise MappingNeededError(document.dynamic)
         return document
 
-    def _append(self, batch: Batch, plan: Plan) -> None:
+    def _append(self, batch: Batch, plan: Plan, logged: Logged | None = None) -> None:
         started = time.monotonic()
-        self._store.append(batch, self._store.progress.position, plan.heads)
+        self._store.append(batch, self._store.progress.position, plan.heads, logged)
         if len(batch.operations) <= INLINE_OPERATIONS_MAX:
             self._commit_s += (time.monotonic() - started - self._commit_s) / 8
 
-    def _apply(self, operations: Sequence[Operation], up_to: int | None) -> list[IndexedOperation]:
+    def _apply(
+        self, operations: Sequence[Operation], up_to: int | None, logged: Logged | None
+    ) -> list[IndexedOperation]:
         heads = self._store.heads({op.id for op in operations})
-        taken = self._store.apply(operations, known=heads, up_to=up_to)
+        taken = self._store.apply(operations, known=heads, up_to=up_to, logged=logged)
         mapper = self._owner.mapper
         return [mapped_again(op, mapper, is_first=op.id not in heads) for op in taken]
 

@@ -32,11 +32,19 @@ class Head(NamedTuple):
     deleted: bool
 
 
+class Logged(NamedTuple):
+    """Where a batch lies in a log outside of the store."""
+
+    position: int
+    chain: bytes
+    primary_term: int
+
+
 class Progress(msgspec.Struct, frozen=True, array_like=True):
     """Where the shard stands, written with every batch.
 
     `checkpoint`: everything up to it is here (a leader's is `max_seq_no`, a follower's what its feed reached).
-    `position`: the commit log's last batch.
+    `position`: the commit log's last batch; `chain`: its hash, where the log has one.
     """
 
     max_seq_no: int = BEFORE_ALL
@@ -46,3 +54,4 @@ class Progress(msgspec.Struct, frozen=True, array_like=True):
     tombstones: int = 0
     tombstone_floor: int = BEFORE_ALL
     position: int = 0
+    chain: bytes = b""

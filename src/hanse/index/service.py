@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from hanse.cluster.engine import Engine
 from hanse.cluster.state import ClusterState, IndexMetadata
 from hanse.cluster.updates import ClusterService
 from hanse.errors import (
@@ -26,9 +27,12 @@ from hanse.errors import (
     IndexNotFoundError,
     ShardFailedError,
     StatusError,
+    UnavailableShardsError,
 )
 from hanse.index import settings as index_settings
+from hanse.index.document_store import DocumentStore
 from hanse.index.mapping import DocumentMapper, Mapping
+from hanse.index.records import Progress
 from hanse.index.routing import routing_num_shards, shard_for
 from hanse.index.shard import Shard
 from hanse.index.workers import Workers
@@ -39,6 +43,7 @@ log = structlog.get_logger(__name__)
 
 RECOVERY_WAIT_S = 30.0
 """How long a start waits for search indices to catch up; the rest goes on in the background."""
+LOG_RETRY_S = 0.5
 _DELETED = ".deleted"
 _WRITE_BLOCKS = (
     ("index.blocks.read_only", 403, "FORBIDDEN/5/index read-only (api)"),
@@ -128,11 +133,27 @@ def _write_refusal(metadata: IndexMetadata) -> HanseError | None:
     return None
 
 
+def _progress_of(folder: Path) -> Progress:
+    store = DocumentStore(folder / "documents.sqlite")
+    try:
+        return store.progress
+    finally:
+        store.close()
+
+
 class Indices:
     """All indices of this node; follows the cluster state from `start` to `close`."""
 
-    def __init__(self, cluster: ClusterService, data_path: Path, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        cluster: ClusterService,
+        data_path: Path,
+        settings: Settings | None = None,
+        engine: Engine | None = None,
+    ) -> None:
+        """`engine` gives each shard its log; without one the shard's own store is the log."""
         self._cluster = cluster
+        self._engine = engine
         self._folder = data_path / "indices"
         self._settings = settings or Settings()
         self._tasks = Tasks()
@@ -140,6 +161,8 @@ class Indices:
         self._services: dict[str, IndexService] = {}
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._closing: dict[str, asyncio.Task[None]] = {}
+        self._refusing: dict[str, frozenset[int]] = {}
+        self._is_closing = False
         self._unsubscribe: Callable[[], None] | None = None
 
     async def start(self) -> None:
@@ -205,12 +228,13 @@ class Indices:
         try:
             for number in range(metadata.number_of_shards):
                 service.shards.append(await self._workers.write(self._make_shard, service, number))
-            await asyncio.gather(*(shard.recover() for shard in service.shards))
+            await self._recover(service)
             current = self._cluster.state.indices.get(metadata.name)
             if current is None or current.uuid != metadata.uuid:
                 raise IndexNotFoundError.of(metadata.name)
             service.update(current)
             self._services[metadata.name] = service
+            self._refusing.pop(metadata.name, None)
         except IndexNotFoundError:
             await self._give_up(service)
         except BaseException as error:
@@ -221,13 +245,61 @@ class Indices:
             if self._opening.get(metadata.name) is asyncio.current_task():
                 del self._opening[metadata.name]
 
+    async def _recover(self, service: IndexService) -> None:
+        """All shards, or the index does not open; those that contradict their log are remembered as refusing."""
+        outcomes = await asyncio.gather(*(self._recovered(shard) for shard in service.shards), return_exceptions=True)
+        damaged = [shard.number for shard in service.shards if shard.failure is not None]
+        if damaged:
+            self._refusing[service.name] = frozenset(damaged)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _recovered(self, shard: Shard) -> None:
+        """A log that does not answer now (its servers elect a leader) is asked again for as long as it takes."""
+        while True:
+            try:
+                return await shard.recover()
+            except UnavailableShardsError as error:
+                if self._is_closing:
+                    raise
+                log.warning("shard waits for its log", shard=str(shard), why=error.reason)
+            await asyncio.sleep(LOG_RETRY_S)
+
+    def refusing_shards(self) -> dict[str, frozenset[int]]:
+        """Shards whose copy contradicts its log and serves nothing, by index."""
+        found = {name: numbers for name, numbers in self._refusing.items() if name in self._cluster.state.indices}
+        if self._engine is None:
+            return found
+        for service in self._services.values():
+            numbers = frozenset(shard.number for shard in service.shards if shard.failure is not None)
+            if numbers:
+                found[service.name] = numbers
+        return found
+
+    async def begin_log_anew(self, name: str, number: int) -> None:
+        """Makes a shard's log begin behind what its copy here holds, and opens the index again. Only when told to."""
+        metadata = self._cluster.state.index(name)
+        service = self._services.pop(name, None)
+        if service is not None:
+            await asyncio.gather(*(shard.close() for shard in service.shards), return_exceptions=True)
+        folder = self._folder / metadata.uuid / str(number)
+        progress = await self._workers.write(_progress_of, folder)
+        commit_log = None if self._engine is None else self._engine.commit_log(metadata.uuid, number)
+        if commit_log is not None:
+            log.warning("log of a shard begins anew from this copy", shard=f"[{name}][{number}]", at=progress.position)
+            await commit_log.rebuild(progress.position, progress.chain)
+        self._opening[name] = opening = self._tasks.spawn(f"opening of [{name}]", self._open(metadata))
+        await asyncio.wait((opening,))
+
     async def _give_up(self, service: IndexService) -> None:
         await asyncio.gather(*(shard.close(keep=False) for shard in service.shards), return_exceptions=True)
 
     def _make_shard(self, service: IndexService, number: int) -> Shard:
         folder = self._folder / service.uuid / str(number)
         try:
-            return Shard(service, number, folder, self._workers, self._tasks)
+            commit_log = None if self._engine is None else self._engine.commit_log(service.uuid, number)
+            return Shard(service, number, folder, self._workers, self._tasks, commit_log)
         except OSError as error:
             raise ShardFailedError(f"shard folder [{folder}] failed: {error}") from error
 
@@ -264,6 +336,8 @@ class Indices:
                 await asyncio.gather(*(shard.close(keep=keep) for shard in service.shards), return_exceptions=True)
             if not keep:
                 await self._workers.write(self._remove, metadata.uuid)
+                if self._engine is not None:
+                    await self._engine.forget(metadata.uuid, metadata.number_of_shards)
         finally:
             if self._closing.get(metadata.uuid) is asyncio.current_task():
                 del self._closing[metadata.uuid]
@@ -275,6 +349,7 @@ class Indices:
 
     async def close(self) -> None:
         """Commits and closes everything; writes that were accepted are finished first."""
+        self._is_closing = True
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None

@@ -111,6 +111,11 @@ class Shard:
         return self.feed.needs_refresh
 
     @property
+    def failure(self) -> HanseError | None:
+        """Why this copy serves nothing any more; None while it does."""
+        return self._commit.failure
+
+    @property
     def open_readers(self) -> int:
         return len(self._pins)
 
@@ -121,6 +126,7 @@ class Shard:
 
     def get(self, id: str) -> StoredDocument | None:
         """The document as last acknowledged, refreshed or not."""
+        self._check_serving()
         found = self.store.get(id)
         if found is None:
             self.counters.get_missing += 1
@@ -130,6 +136,7 @@ class Shard:
 
     def reader(self) -> ShardReader:
         """A view of what the last refresh made visible; pins what it can name until it is closed."""
+        self._check_serving()
         try:
             return ShardReader(self, self.feed.published(), self._pins, self._owner.mapping)
         except ShardFailedError:
@@ -141,8 +148,9 @@ class Shard:
         await self.feed.refresh()
 
     async def recover(self) -> None:
-        """Brings the search index up to the store, when the last shutdown was none or the shard is new."""
-        if self.feed.is_behind:
+        """Brings the store up to the log, and the search index up to the store. Raises LogDamagedError."""
+        await self._commit.catch_up()
+        if self.feed.needs_refresh:
             await self.feed.refresh()
 
     # -- the change feed
@@ -151,6 +159,7 @@ class Shard:
         self, after: int, max_ops: int = OPERATIONS_MAX, max_bytes: int = BYTES_MAX, *, floor: int = BEFORE_ALL
     ) -> Changes:
         """The feed after a seq_no; `floor` is the `tombstone_floor` a reader that began with nothing was told first."""
+        self._check_serving()
         progress = self.store.progress
         operations, more = self.store.operations(after, progress.checkpoint, max_ops, max_bytes)
         tombstone_floor = self.store.progress.tombstone_floor
@@ -202,6 +211,11 @@ class Shard:
     def _check_open(self) -> None:
         if self._is_closed:
             raise IndexClosedError("closed", index_uuid=self.index_uuid, index=self.index_name)
+
+    def _check_serving(self) -> None:
+        failure = self.failure
+        if failure is not None:
+            raise failure
 
     def _committed(self) -> None:
         self._tell_news()

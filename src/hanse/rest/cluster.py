@@ -7,8 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from hanse.cluster import requests as actions
-from hanse.cluster.requests import Health, ReadNodes, ReadSettings, ReadState, UpdateSettings
+from hanse.cluster.requests import (
+    AllocateStalePrimary,
+    Health,
+    ReadNodes,
+    ReadSettings,
+    ReadState,
+    Reroute,
+    UpdateSettings,
+)
 from hanse.errors import ActionRequestValidationError, IllegalArgumentError
 from hanse.rest.request import RestRequest, RestResponse
 from hanse.rest.routes import Routes
@@ -150,12 +160,12 @@ def _object(body: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 async def reroute(request: RestRequest) -> RestResponse:
-    """`metric` adds that part of the state. Commands are refused: there is nowhere to move a copy to."""
+    """`metric` adds that part of the state. Copies are not moved: there is nowhere to move one to."""
     request.accept("dry_run", "retry_failed", "master_timeout", "timeout")
     explain, metrics = request.flag("explain"), request.names("metric")
-    if request.json_object().get("commands"):
-        raise IllegalArgumentError("shard copies cannot be moved: this cluster has one node")
-    answer = await request.run(actions.REROUTE, Empty())
+    dry_run = request.flag("dry_run")
+    commands = tuple(_stale_primary(command) for command in request.json_object().get("commands") or ())
+    answer = await request.run(actions.REROUTE, Reroute(() if dry_run else commands))
     if metrics and "none" not in metrics:
         answer["state"] |= await request.run(actions.STATE, ReadState(metrics))
     if explain:
@@ -168,6 +178,16 @@ async def health_report(request: RestRequest) -> RestResponse:
     indicator = request.path("indicator") if request.has_path("indicator") else None
     asked = actions.ReadHealthReport(indicator, request.flag("verbose", True))
     return RestResponse.json(await request.run(actions.HEALTH_REPORT, asked))
+
+
+def _stale_primary(command: Any) -> AllocateStalePrimary:
+    """The one command there is; Elasticsearch's name for taking a copy as it is."""
+    if not isinstance(command, dict) or list(command) != ["allocate_stale_primary"]:
+        raise IllegalArgumentError("shard copies cannot be moved: this cluster has one node")
+    try:
+        return msgspec.convert(command["allocate_stale_primary"], AllocateStalePrimary)
+    except msgspec.ValidationError as error:
+        raise IllegalArgumentError(f"[allocate_stale_primary] failed to parse: {error}") from error
 
 
 async def nodes_info(request: RestRequest) -> RestResponse:

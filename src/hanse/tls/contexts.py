@@ -182,6 +182,11 @@ class TlsContexts:
         return built.identity.chain if built is not None else ()
 
     @property
+    def key_material(self) -> KeyMaterial | None:
+        """This node's own key with its chain, for pem_files.py."""
+        return self._built.identity if self._built is not None else None
+
+    @property
     def trusted(self) -> tuple[x509.Certificate, ...]:
         return self._built.trusted if self._built is not None else ()
 

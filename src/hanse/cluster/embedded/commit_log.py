@@ -36,6 +36,16 @@ class EmbeddedCommitLog:
         self._store = store
         self._executor = executor
 
+    @property
+    def chain(self) -> bytes:
+        return b""
+
+    async def attach(self, position: int, chain: bytes) -> None:
+        """The log is the copy: they cannot differ."""
+
+    async def rebuild(self, position: int, chain: bytes) -> None:
+        """The log is the copy: there is nothing else to begin anew."""
+
     async def last(self) -> int:
         return self._store.log_position
 

@@ -1,0 +1,186 @@
+"""The JetStream engine as a whole: the nats-server of this node or those of others, the connection, both seams.
+
+Tests: tests/cluster/jetstream/test_engine.py, tests/journeys/test_jetstream.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from hanse.cluster.embedded.state_store import SqliteStateStore
+from hanse.cluster.engine import EMBEDDED_STATE, Surroundings
+from hanse.cluster.jetstream import binary
+from hanse.cluster.jetstream import settings as declared
+from hanse.cluster.jetstream.commit_log import JetStreamCommitLog
+from hanse.cluster.jetstream.connection import NATS_ERRORS, Connection, connect, is_not_found
+from hanse.cluster.jetstream.credentials import login
+from hanse.cluster.jetstream.server import ManagedServer
+from hanse.cluster.jetstream.server_config import CLIENT_USER, TLS_FOLDER, write_config
+from hanse.cluster.jetstream.state_copy import CopiedStateStore
+from hanse.cluster.jetstream.state_store import JetStreamStateStore
+from hanse.cluster.jetstream.verification import verify_sync
+from hanse.cluster.store import StateStore
+from hanse.errors import SettingsError
+from hanse.settings.node_settings import CLUSTER_NAME
+from hanse.tasks import Tasks
+from hanse.tls.contexts import TlsContexts
+from hanse.tls.pem_files import write_pem_files, write_private
+
+log = structlog.get_logger(__name__)
+
+CONNECT_TIMEOUT_S = 20.0
+REPLICAS_MAX = 3
+CERTIFICATES_POLL_S = 0.5
+FOLDER = "nats"
+STATE_COPY = "state.copy"
+TAKEN_OVER = ".taken-over"
+
+
+class JetStreamEngine:
+    """Both seams over one connection; owns the managed server, when there is one."""
+
+    def __init__(self, connection: Connection, store: StateStore, log_size: int) -> None:
+        self.connection = connection
+        self.state_store = store
+        self.server: ManagedServer | None = None
+        self._log_size = log_size
+        self._tasks = Tasks()
+
+    def manage(self, server: ManagedServer, tls: TlsContexts | None, written: object, folder: Path) -> None:
+        """Owns `server` from now on; hands it the certificates again when they are no longer as `written`."""
+        self.server = server
+        if tls is not None:
+            self._tasks.spawn("follow certificates for nats-server", self._follow(server, tls, written, folder))
+
+    async def _follow(self, server: ManagedServer, tls: TlsContexts, seen: object, folder: Path) -> None:
+        while True:
+            await asyncio.sleep(CERTIFICATES_POLL_S)
+            now = _certificates(tls)
+            if now != seen:
+                seen = now
+                await asyncio.to_thread(write_pem_files, tls, folder / TLS_FOLDER)
+                self.connection.client.options["tls"] = tls.client(check_name=False)
+                server.reload()
+                log.info("nats-server was given the renewed certificates")
+
+    def commit_log(self, index_uuid: str, shard: int) -> JetStreamCommitLog:
+        return JetStreamCommitLog(self.connection, _stream(index_uuid, shard), bytes_max=self._log_size)
+
+    async def forget(self, index_uuid: str, shards: int) -> None:
+        for shard in range(shards):
+            try:
+                await self.connection.js.delete_stream(_stream(index_uuid, shard))
+            except NATS_ERRORS as error:
+                if not is_not_found(error):
+                    log.warning(
+                        "log of a deleted index stays behind", stream=_stream(index_uuid, shard), why=str(error)
+                    )
+
+    async def close(self) -> None:
+        await self._tasks.close()
+        with suppress(*NATS_ERRORS):
+            await self.connection.close()
+        if self.server is not None:
+            await self.server.close()
+
+
+def _stream(index_uuid: str, shard: int) -> str:
+    return f"hanse-{index_uuid}-{shard}"
+
+
+async def open_jetstream(around: Surroundings) -> JetStreamEngine:
+    """Starts or finds nats-server, connects, verifies, opens the bucket. Cleans up when one of these fails."""
+    (around.data_path / FOLDER).mkdir(parents=True, exist_ok=True, mode=0o700)
+    await _take_over_embedded(around)
+    if around.settings.read(declared.MODE) == "external":
+        return await _external(around)
+    return await _managed(around)
+
+
+async def _take_over_embedded(around: Surroundings) -> None:
+    """Beginning an empty cluster beside the data of an embedded one is nothing an operator meant.
+
+    When told to, its state becomes this node's copy, which is then put back as after a loss (state_copy.py).
+    """
+    state = around.data_path / EMBEDDED_STATE
+    if not state.exists():
+        return
+    if not around.settings.read(declared.RESTORE_STATE):
+        raise SettingsError(
+            f"[hanse.cluster.engine] is [jetstream], but [{state}] holds the state of a cluster that was run with "
+            f"[embedded]; use that engine, or start once with [{declared.RESTORE_STATE.key}: true] to take it over"
+        )
+    store = SqliteStateStore(state)
+    found = await store.load()
+    await store.close()
+    if found is not None:
+        write_private(around.data_path / FOLDER / STATE_COPY, msgspec.msgpack.encode(found))
+    kept = state.with_name(state.name + TAKEN_OVER)
+    state.rename(kept)
+    log.warning("state of the embedded engine was taken over", kept=str(kept))
+
+
+def _certificates(tls: TlsContexts | None) -> object:
+    return None if tls is None else (tls.identity, tls.trusted)
+
+
+async def _managed(around: Surroundings) -> JetStreamEngine:
+    settings = around.settings
+    chosen = await asyncio.to_thread(binary.choose, settings)
+    route_password = around.secure.get(declared.ROUTE_PASSWORD.key)
+    written = _certificates(around.transport_tls)
+    managed = write_config(settings, around.data_path / FOLDER, around.logs_path, around.transport_tls, route_password)
+    server = ManagedServer(chosen, managed)
+    try:
+        await server.start()
+        options: dict[str, Any] = {"user": CLIENT_USER, "password": managed.password}
+        if around.transport_tls is not None:
+            # Loopback is not in everybody's certificate; that its authority vouches for it is checked all the same.
+            options |= _tls(around.transport_tls, check_name=False) | {"tls_handshake_first": True}
+        engine = await _opened(around, [managed.url], options, managed.peers + 1)
+    except BaseException:
+        await server.close()
+        raise
+    engine.manage(server, around.transport_tls, written, around.data_path / FOLDER)
+    return engine
+
+
+async def _external(around: Surroundings) -> JetStreamEngine:
+    settings = around.settings
+    servers = settings.read(declared.SERVERS)
+    if not servers:
+        raise SettingsError(f"[{declared.MODE.key}] is [external], but [{declared.SERVERS.key}] names no nats-server")
+    options = login(settings, around.secure)
+    tls = TlsContexts.from_settings(settings, declared.TLS_PREFIX, around.config_dir, around.secure)
+    if tls.enabled:
+        options |= _tls(tls, check_name=None)
+    scheme = "tls" if tls.enabled else "nats"
+    return await _opened(around, [f"{scheme}://{server}" for server in servers], options, len(servers))
+
+
+def _tls(contexts: TlsContexts, *, check_name: bool | None) -> dict[str, Any]:
+    return {"tls": contexts.client(check_name=check_name)}
+
+
+async def _opened(around: Surroundings, urls: list[str], options: dict[str, Any], servers: int) -> JetStreamEngine:
+    settings = around.settings
+    replicas = settings.read(declared.REPLICAS) or min(REPLICAS_MAX, servers)
+    connection = await connect(urls, options, replicas=replicas, timeout_s=CONNECT_TIMEOUT_S)
+    try:
+        if settings.read(declared.MODE) == "external":
+            await verify_sync(settings, connection)
+        store = JetStreamStateStore(connection, settings.read(CLUSTER_NAME))
+        await store.open()
+    except BaseException:
+        await connection.close()
+        raise
+    copied = CopiedStateStore(
+        store, around.data_path / FOLDER / STATE_COPY, restore=settings.read(declared.RESTORE_STATE)
+    )
+    return JetStreamEngine(connection, copied, settings.read(declared.LOG_SIZE))

@@ -1,0 +1,140 @@
+"""nats-server processes for tests: one, or three that replicate, each killed and started again as a test wants."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sysconfig
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hanse.cluster.jetstream.connection import Connection
+from hanse.cluster.jetstream.connection import connect as connect_to
+
+Connect = Callable[[], Awaitable[Connection]]
+BINARY = Path(sysconfig.get_path("scripts")) / "nats-server"
+WAIT_S = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class NatsServer:
+    """One nats-server on loopback without TLS; `more` is merged into its configuration."""
+
+    def __init__(self, folder: Path, name: str = "n1", **more: Any) -> None:
+        self.folder = folder
+        self.port, self.monitor_port = free_port(), free_port()
+        self.config: dict[str, Any] = {
+            "server_name": name,
+            "host": "127.0.0.1",
+            "port": self.port,
+            "http": f"127.0.0.1:{self.monitor_port}",
+            "log_file": str(folder / "log"),
+            "jetstream": {"store_dir": str(folder), "sync_interval": "always"},
+            **more,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    @property
+    def monitor(self) -> str:
+        return f"127.0.0.1:{self.monitor_port}"
+
+    def start(self, *, wait: bool = True) -> NatsServer:
+        file = self.folder / "server.conf"
+        file.write_text(json.dumps(self.config))
+        self.process = subprocess.Popen([str(BINARY), "-c", str(file)], start_new_session=True)
+        if wait:
+            self.wait_until_healthy()
+        return self
+
+    def wait_until_healthy(self) -> None:
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://{self.monitor}/healthz") as answer:
+                    if answer.status == 200:
+                        return
+            except OSError:
+                assert self.process is not None
+                assert self.process.poll() is None, (self.folder / "log").read_text()
+            assert time.monotonic() < deadline, (self.folder / "log").read_text()[-2000:]
+            time.sleep(0.02)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    async def connect(self, replicas: int = 1) -> Connection:
+        return await connect_to([self.url], {}, replicas=replicas, timeout_s=WAIT_S)
+
+
+class NatsCluster:
+    """Three nats-servers that keep every stream three times."""
+
+    def __init__(self, folder: Path) -> None:
+        ports = [free_port() for _ in range(3)]
+        routes = [f"nats-route://127.0.0.1:{port}" for port in ports]
+        self.servers = [
+            NatsServer(
+                folder / f"n{at}", f"n{at}", cluster={"name": "c", "host": "127.0.0.1", "port": port, "routes": routes}
+            )
+            for at, port in enumerate(ports)
+        ]
+
+    def start(self) -> NatsCluster:
+        for server in self.servers:
+            server.start(wait=False)
+        for server in self.servers:
+            server.wait_until_healthy()
+        return self
+
+    def kill(self) -> None:
+        for server in self.servers:
+            server.kill()
+
+    async def connect(self, replicas: int = 3) -> Connection:
+        return await connect_to([server.url for server in self.servers], {}, replicas=replicas, timeout_s=WAIT_S)
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """One for all tests of a folder that only use it."""
+    server = NatsServer(tmp_path_factory.mktemp("nats")).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+async def connect(nats_server: NatsServer) -> AsyncIterator[Connect]:
+    """Opens connections to it, which are closed after the test."""
+    opened: list[Connection] = []
+
+    async def one() -> Connection:
+        opened.append(await nats_server.connect())
+        return opened[-1]
+
+    yield one
+    for connection in opened:
+        await connection.close()
