@@ -1,0 +1,131 @@
+"""Trust restrictions: which of the certificates that a trusted authority signed are let in, by a name they carry.
+
+Read from the YAML file of `trust_restrictions.path`. Compared are names of the subject alternative names (an otherName
+with the OID of commonName, or DNS names), never the subject. `check` is asked when a handshake is complete and before a
+byte of the peer is read. Nothing that cannot be read counts as a name. Tests: tests/tls/test_trust_restrictions.py.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import re2
+from cryptography import x509
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from hanse.errors import SettingsError
+from hanse.tls import der
+from hanse.tls.authority import COMMON_NAME_OTHER
+from hanse.tls.identity import PeerCertificate, read_certificate
+from hanse.tls.key_material import read_file
+from hanse.tls.ssl_settings import X509_FIELDS, RestrictionSettings
+
+_re2: Any = re2  # the module has no types
+_OTHER_NAME, _DNS_NAME = X509_FIELDS
+_TEXTS = {0x0C: "utf-8", 0x13: "ascii", 0x16: "ascii", 0x14: "latin-1", 0x1E: "utf-16-be", 0x1C: "utf-32-be"}
+"""The string types of ASN.1: UTF8, Printable, IA5, Teletex, BMP and Universal."""
+_EXPLICIT_0 = 0xA0
+PATTERNS_MAX = 1000
+PATTERN_CHARS_MAX = 1000
+
+
+class RestrictedTrustError(ssl.SSLError):
+    """The chain of the peer is trusted, and none of its names is."""
+
+    def __init__(self, shown: PeerCertificate, names: tuple[str, ...], restrictions: TrustRestrictions) -> None:
+        super().__init__("restricted trust")
+        self.shown, self.names, self.restrictions = shown, names, restrictions
+
+
+@dataclass(frozen=True, slots=True)
+class TrustRestrictions:
+    """What one reading of the file gave."""
+
+    settings: RestrictionSettings
+    patterns: tuple[str, ...]
+    _compiled: tuple[Any, ...]
+
+    def check(self, tls: ssl.SSLObject | ssl.SSLSocket) -> None:
+        """Raises RestrictedTrustError. A peer that showed no certificate is the business of client_authentication."""
+        shown = tls.getpeercert(binary_form=True)
+        if not shown:
+            return
+        names = restricted_names(x509.load_der_x509_certificate(shown), self.settings.fields)
+        if not any(self.allows(name) for name in names):
+            raise RestrictedTrustError(read_certificate(shown), names, self)
+
+    def allows(self, name: str) -> bool:
+        return any(pattern.fullmatch(name) is not None for pattern in self._compiled)
+
+
+def read_restrictions(settings: RestrictionSettings | None) -> TrustRestrictions | None:
+    """None when nothing is restricted. Raises SettingsError naming the setting for a file that cannot be used."""
+    if settings is None:
+        return None
+    where = f"cannot use the trust restrictions [{settings.path}] in [{settings.setting}]"
+    data = read_file(settings.path, settings.setting, "trust_restrictions")
+    try:
+        content = YAML(typ="safe", pure=True).load(data.decode())
+    except (YAMLError, RecursionError, ValueError) as error:
+        raise SettingsError(f"{where}: {' '.join(str(error).split())}") from error
+    patterns = _listed(content, where)
+    return TrustRestrictions(settings, patterns, tuple(_compiled(pattern, where) for pattern in patterns))
+
+
+def _listed(content: Any, where: str) -> tuple[str, ...]:
+    """The names below `trust.subject_name`, written in one key or in two."""
+    if isinstance(content, Mapping) and list(content) == ["trust"] and isinstance(content["trust"], Mapping):
+        content = {f"trust.{name}": value for name, value in content["trust"].items()}
+    if not isinstance(content, Mapping) or list(content) != ["trust.subject_name"]:
+        raise SettingsError(f"{where}: it must hold [trust.subject_name] with a list of names, and nothing else")
+    value = content["trust.subject_name"]
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        raise SettingsError(f"{where}: [trust.subject_name] must be a name or a list of names")
+    if len(names) > PATTERNS_MAX or any(len(name) > PATTERN_CHARS_MAX for name in names):
+        raise SettingsError(f"{where}: more than [{PATTERNS_MAX}] names, or one of over [{PATTERN_CHARS_MAX}] letters")
+    return tuple(names)
+
+
+def _compiled(pattern: str, where: str) -> Any:
+    """`*` stands for any text; between slashes stands a regular expression, which has to match all of the name."""
+    if len(pattern) > 1 and pattern.startswith("/") and pattern.endswith("/"):
+        expression = f"(?:{pattern[1:-1]})"
+    else:
+        expression = ".*".join(re.escape(part) for part in re.split(r"\*+", pattern))
+    try:
+        return _re2.compile(expression)
+    except re2.error as error:
+        raise SettingsError(f"{where}: [{pattern}] is not a regular expression") from error
+
+
+def restricted_names(certificate: x509.Certificate, fields: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of the certificate that are compared."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return ()
+    found: list[str] = []
+    if _OTHER_NAME in fields:
+        others = names.get_values_for_type(x509.OtherName)
+        found += [text for other in others if other.type_id == COMMON_NAME_OTHER for text in _text(other.value)]
+    if _DNS_NAME in fields:
+        found += names.get_values_for_type(x509.DNSName)
+    return tuple(name for name in found if name.isprintable())
+
+
+def _text(value: bytes) -> Iterator[str]:
+    """The string of an otherName; some tools tag it twice."""
+    try:
+        element = der.read_one(value)
+        if element.tag == _EXPLICIT_0:
+            element = der.read_one(element.content)
+        if element.tag in _TEXTS:
+            yield element.content.decode(_TEXTS[element.tag])
+    except ValueError:
+        return
