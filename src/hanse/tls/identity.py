@@ -50,7 +50,13 @@ class PeerCertificate(msgspec.Struct, frozen=True):
     fingerprint_sha256: str
     subject_rdns: Rdns = ()
     proven_issuers: tuple[Rdns, ...] = ()
-    anchor_sha256: str = ""
+    proven_fingerprints: tuple[str, ...] = ()
+    """SHA-256 of the same authorities' certificates; all of them, since a fingerprint cannot be taken by another."""
+
+    @property
+    def anchor_sha256(self) -> str:
+        """The certificate that ended the verified chain; empty where nothing was verified."""
+        return self.proven_fingerprints[-1] if self.proven_fingerprints else ""
 
     @property
     def common_name(self) -> str | None:
@@ -157,7 +163,7 @@ def read_certificate(
         fingerprint_sha256=fingerprint(certificate),
         subject_rdns=structured(certificate.subject),
         proven_issuers=proven_issuers(chain, anchors),
-        anchor_sha256=fingerprint(chain[-1]) if chain else "",
+        proven_fingerprints=tuple(fingerprint(one) for one in chain[1:] or chain),
     )
 
 

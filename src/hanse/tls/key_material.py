@@ -59,7 +59,7 @@ def read_trusted(settings: SslSettings, identity: KeyMaterial | None) -> tuple[x
     would be a node of this cluster.
     """
     if settings.truststore is not None:
-        return _trusted_of_store(settings.truststore)
+        return read_trusted_store(settings.truststore)
     if settings.authorities is not None:
         setting = f"{settings.prefix}.certificate_authorities"
         files = [read_certificates(path, setting, "PEM certificate_authorities") for path in settings.authorities]
@@ -157,7 +157,8 @@ def _issuer(certificate: x509.Certificate, candidates: list[x509.Certificate]) -
     return next((other for other in candidates if other.subject == certificate.issuer), None)
 
 
-def _trusted_of_store(store: StoreSettings) -> tuple[x509.Certificate, ...]:
+def read_trusted_store(store: StoreSettings) -> tuple[x509.Certificate, ...]:
+    """Every trusted certificate in a truststore; one at least."""
     found = open_store(store, " (as a truststore)")
     trusted = tuple(entry.certificate for entry in found.additional_certs)
     if not trusted:

@@ -254,15 +254,7 @@ class _Reader:
         return None if value is None else self._placed(name, what, value)
 
     def _placed(self, name: str, what: str, value: str) -> Path:
-        """The file below the config directory. By its name: a link there may point elsewhere, as mounted secrets do."""
-        path = self._config_dir / value
-        folder = os.path.abspath(self._config_dir)
-        if not Path(os.path.abspath(path)).is_relative_to(folder):
-            raise SettingsError(
-                f"cannot read configured [{what}] [{path}] in [{self._prefix}.{name}] because access to read the file "
-                f"is blocked; SSL resources should be placed in the [{folder}] directory"
-            )
-        return path
+        return file_below(self._config_dir, value, f"{self._prefix}.{name}", what)
 
     def _restrictions(self) -> RestrictionSettings | None:
         path = self._path("trust_restrictions.path", "trust_restrictions")
@@ -337,6 +329,21 @@ class _Reader:
             return DEFAULT_CIPHERS
         old = [openssl_cipher(name) for name in suites if name not in TLS_1_3_SUITES]
         return ":".join(old) or DEFAULT_CIPHERS
+
+
+def file_below(config_dir: Path, value: str, setting: str, what: str) -> Path:
+    """A file that a setting names, which has to lie below the config directory. Raises SettingsError.
+
+    Judged by its name: a link there may point elsewhere, as those of mounted secrets do.
+    """
+    path = config_dir / value
+    folder = os.path.abspath(config_dir)
+    if not Path(os.path.abspath(path)).is_relative_to(folder):
+        raise SettingsError(
+            f"cannot read configured [{what}] [{path}] in [{setting}] because access to read the file is blocked; SSL "
+            f"resources should be placed in the [{folder}] directory"
+        )
+    return path
 
 
 def openssl_cipher(name: str) -> str:
