@@ -336,8 +336,9 @@ _SENTENCES = {
 
 def restricted_for_peer(exc: RestrictedTrustError) -> str:
     """What the refused peer is told: its own names, nothing of what is allowed here."""
+    subject = exc.shown.subject if exc.shown is not None else ""
     return (
-        f"the certificate [{exc.shown.subject}] is of a trusted authority, but its names [{', '.join(exc.names)}] "
+        f"the certificate [{subject}] is of a trusted authority, but its names [{', '.join(exc.names)}] "
         f"match none of the trust restrictions of this node"
     )
 

@@ -37,7 +37,7 @@ PATTERN_CHARS_MAX = 1000
 class RestrictedTrustError(ssl.SSLError):
     """The chain of the peer is trusted, and none of its names is."""
 
-    def __init__(self, shown: PeerCertificate, names: tuple[str, ...], restrictions: TrustRestrictions) -> None:
+    def __init__(self, shown: PeerCertificate | None, names: tuple[str, ...], restrictions: TrustRestrictions) -> None:
         super().__init__("restricted trust")
         self.shown, self.names, self.restrictions = shown, names, restrictions
 
@@ -55,9 +55,9 @@ class TrustRestrictions:
         shown = tls.getpeercert(binary_form=True)
         if not shown:
             return
-        names = restricted_names(x509.load_der_x509_certificate(shown), self.settings.fields)
+        names = restricted_names(shown, self.settings.fields)
         if not any(self.allows(name) for name in names):
-            raise RestrictedTrustError(read_certificate(shown), names, self)
+            raise RestrictedTrustError(_described(shown), names, self)
 
     def allows(self, name: str) -> bool:
         return any(pattern.fullmatch(name) is not None for pattern in self._compiled)
@@ -104,9 +104,17 @@ def _compiled(pattern: str, where: str) -> Any:
         raise SettingsError(f"{where}: [{pattern}] is not a regular expression") from error
 
 
-def restricted_names(certificate: x509.Certificate, fields: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of the certificate that are compared."""
+def _described(shown: bytes) -> PeerCertificate | None:
     try:
+        return read_certificate(shown)
+    except (ValueError, x509.DuplicateExtension):
+        return None
+
+
+def restricted_names(shown: bytes, fields: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of a DER certificate that are compared; none where it cannot be read."""
+    try:
+        certificate = x509.load_der_x509_certificate(shown)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
         return ()
