@@ -1,27 +1,30 @@
-"""What TLS costs: the same node with and without TLS on its HTTP port, in turns, bulk throughput and a search's p50.
+"""What TLS costs: the same node with and without TLS on its HTTP port, request by request in turns.
 
     .venv/bin/python -m bench.tls_cost
 
-Both nodes have security on; the load generator's own share of TLS counts too. Promised: under 5 % of bulk throughput
-and under 0.15 ms of a search's p50.
+Both nodes have security on; one request is in flight at a time, first at one node, then at the other, so that a machine
+whose speed changes favours none. The load generator's own share of TLS counts too. Promised: under 5 % of bulk
+throughput and under 0.15 ms of a search's p50.
 """
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import uvloop
 
-from bench.load import Measured, load
-from bench.node import bulk_rate, term_searches
+from bench.documents import MAPPING, bulk_bodies
+from bench.load import http_request, tls_for
+from bench.node import term_searches
 from hanse.cli.local_cluster import LocalNode
 from hanse.tls.authority import CertificateAuthority
 
-ROUNDS = 7
-DOCUMENTS = 20_000
-SEARCH_S = 2.0
+BULKS, BULK_SIZE, SEARCHES, WARM = 150, 1000, 6000, 10
 
 
 class PlainHttpNode(LocalNode):
@@ -35,6 +38,33 @@ class PlainHttpNode(LocalNode):
         return super().url.replace("https://", "http://")
 
 
+class Client:
+    """One connection to one node, and how long each of its requests took."""
+
+    def __init__(self, node: LocalNode) -> None:
+        self.node = node
+        self.took_s: list[float] = []
+
+    async def connect(self) -> None:
+        host, _, port = self.node.url.partition("://")[2].partition(":")
+        context = tls_for(self.node.url, str(self.node.ca_file))
+        self._reader, self._writer = await asyncio.open_connection(host, int(port), ssl=context, limit=2**26)
+
+    async def send(self, request: bytes) -> None:
+        started = time.perf_counter()
+        self._writer.write(request)
+        head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        at = head.index(b"content-length:") + 15
+        body = await self._reader.readexactly(int(head[at : head.index(b"\r\n", at)]))
+        self.took_s.append(time.perf_counter() - started)
+        if not head.startswith(b"http/1.1 200") or b'"errors":true' in body:
+            raise RuntimeError(body[:500])
+
+    def measured(self) -> list[float]:
+        took, self.took_s = self.took_s[WARM:], []
+        return took
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder, authority = Path(name), CertificateAuthority.create()
@@ -42,48 +72,36 @@ def main() -> None:
             LocalNode(folder / "tls", "tls", authority) as encrypted,
             PlainHttpNode(folder / "plain", authority) as plain,
         ):
-            bulk(encrypted, plain)
-            for connections in (1, 8):
-                search(encrypted, plain, connections)
+            for node in (encrypted, plain):
+                node.request("PUT", "/bench", MAPPING)
+            uvloop.run(compare(Client(encrypted), Client(plain)))
 
 
-def bulk(encrypted: LocalNode, plain: LocalNode) -> None:
-    rates: dict[LocalNode, list[float]] = {encrypted: [], plain: []}
-    for node in (encrypted, plain):
-        bulk_rate(node, "warm", DOCUMENTS)
-    for number in range(ROUNDS):
-        for node in in_turn(encrypted, plain, number):
-            rates[node].append(bulk_rate(node, f"bulk{number}", DOCUMENTS))
-    with_tls, without = statistics.median(rates[encrypted]), statistics.median(rates[plain])
-    each = [one / other for one, other in zip(rates[encrypted], rates[plain], strict=True)]
-    print(f"bulk, plain HTTP / TLS            {without:,.0f} / {with_tls:,.0f} documents/s, medians of {ROUNDS}")
-    print(
-        f"TLS costs                         {1 - with_tls / without:.1%} of bulk throughput "
-        f"(median of the pairs {1 - statistics.median(each):.1%})"
-    )
+async def compare(encrypted: Client, plain: Client) -> None:
+    clients = (encrypted, plain)
+    for client in clients:
+        await client.connect()
+    for number, body in enumerate(bulk_bodies((BULKS + WARM) * BULK_SIZE, BULK_SIZE, "bench")):
+        for client in in_turn(clients, number):
+            await client.send(http_request(client.node, "POST", "/_bulk", body, "application/x-ndjson"))
+    with_tls, without = (statistics.median(client.measured()) for client in clients)
+    print(f"bulk of {BULK_SIZE}, plain HTTP / TLS     {without * 1000:.2f} / {with_tls * 1000:.2f} ms, medians")
+    print(f"TLS costs                         {1 - without / with_tls:.1%} of bulk throughput")
+    for client in clients:
+        await client.send(http_request(client.node, "POST", "/bench/_refresh"))
+        client.took_s.clear()
+    searches = {client: term_searches(client.node) for client in clients}
+    for number in range(SEARCHES + WARM):
+        for client in in_turn(clients, number):
+            await client.send(searches[client][number % len(searches[client])])
+    with_tls, without = (statistics.median(client.measured()) for client in clients)
+    print(f"term search p50, plain HTTP / TLS {without * 1000:.3f} / {with_tls * 1000:.3f} ms, one at a time")
+    print(f"TLS costs                         {(with_tls - without) * 1000:.3f} ms of a search's p50")
 
 
-def search(encrypted: LocalNode, plain: LocalNode, connections: int) -> None:
-    found: dict[LocalNode, list[Measured]] = {encrypted: [], plain: []}
-    for node in (encrypted, plain):
-        node.request("POST", "/bulk0/_refresh")
-        _searched(node, connections)
-    for number in range(ROUNDS):
-        for node in in_turn(encrypted, plain, number):
-            found[node].append(_searched(node, connections))
-    with_tls, without = (statistics.median(one.at(0.5) for one in found[node]) for node in (encrypted, plain))
-    print(f"term search p50, {connections} connections      {without:.3f} / {with_tls:.3f} ms, medians of {ROUNDS}")
-    print(f"TLS costs                         {with_tls - without:.3f} ms of a search's p50")
-
-
-def _searched(node: LocalNode, connections: int) -> Measured:
-    searches = term_searches(node, "bulk0")
-    return uvloop.run(load(node.url, str(node.ca_file), searches, connections=connections, seconds=SEARCH_S))
-
-
-def in_turn(first: LocalNode, second: LocalNode, number: int) -> tuple[LocalNode, LocalNode]:
-    """Each goes first as often as the other, so that a machine that slows down favours none."""
-    return (first, second) if number % 2 else (second, first)
+def in_turn(clients: tuple[Client, Client], number: int) -> Iterator[Client]:
+    """Each goes first as often as the other."""
+    return iter(clients) if number % 2 else reversed(clients)
 
 
 if __name__ == "__main__":

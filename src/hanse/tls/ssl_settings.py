@@ -201,11 +201,11 @@ def read_ssl_settings(
 ) -> SslSettings:
     """The values below `prefix`. Raises SettingsError with Elasticsearch's wording, naming the setting."""
     reader = _Reader(settings, prefix, config_dir, secure or {})
+    reader.refuse_unset_enabled()
     try:
-        reader.refuse_unset_enabled()
         return reader.read()
-    except IllegalArgumentError as error:
-        raise SettingsError(error.reason) from error
+    except (IllegalArgumentError, SettingsError) as error:
+        raise SettingsError(f"failed to load SSL configuration [{prefix}] - {error.reason}") from error
 
 
 class _Reader:
