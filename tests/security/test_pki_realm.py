@@ -90,6 +90,21 @@ async def test_the_realms_own_authorities_decide_by_certificate_and_not_by_name(
     chain.close()
 
 
+async def test_a_changed_file_of_authorities_acts_and_a_broken_one_does_not(world: World) -> None:
+    chain = world.chain(**{"pki1.certificate_authorities": "users.crt"})
+    (realm,) = chain.certificate_realms
+    assert realm.files == (world.folder / "users.crt",)
+    joe = world.shown(world.users_ca.issue(name("joe")))
+    assert realm.user(joe) is not None
+    (world.folder / "users.crt").write_text("broken")
+    realm.reload()
+    assert realm.user(joe) is not None
+    (world.folder / "users.crt").write_bytes((world.folder / "nodes.crt").read_bytes())
+    realm.reload()
+    assert realm.user(joe) is None
+    chain.close()
+
+
 async def test_what_no_handshake_verified_and_what_has_expired_is_nobody(world: World) -> None:
     chain = world.chain()
     joe = world.shown(world.users_ca.issue(name("joe")))

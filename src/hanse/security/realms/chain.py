@@ -58,7 +58,7 @@ class RealmChain:
         certificate_realms: Sequence[PkiRealm] = (),
     ) -> None:
         self.realms = tuple(realms)
-        self._certificate_realms = tuple(certificate_realms)
+        self.certificate_realms = tuple(certificate_realms)
         self.verified = verified
         self.store = store
         self.api_keys_enabled = api_keys_enabled
@@ -135,7 +135,7 @@ class RealmChain:
 
     def of_certificate(self, certificate: PeerCertificate) -> Identity | None:
         """The user of a client certificate that a handshake has verified; the first PKI realm that knows one."""
-        found = (realm.user(certificate) for realm in self._certificate_realms)
+        found = (realm.user(certificate) for realm in self.certificate_realms)
         return next((identity for identity in found if identity is not None), None)
 
     def find(self, username: str) -> Identity | None:

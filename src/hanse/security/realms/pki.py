@@ -48,18 +48,21 @@ class PkiRealm:
         store: SecurityStore,
         *,
         pattern: Any,
-        authorities: frozenset[str] | None = None,
+        authorities: Callable[[], frozenset[str] | None] = lambda: None,
+        files: tuple[Path, ...] = (),
         node_name: str = "",
         is_own: IsOwn = lambda certificate: False,
     ) -> None:
-        """`authorities`: SHA-256 fingerprints, one of which has to stand above a certificate; None: any."""
+        """`authorities` reads the SHA-256 fingerprints, one of which has to stand above a certificate; None: any."""
         self.name = name
         self._store = store
         self._pattern = pattern
-        self._authorities = authorities
+        self._read_authorities = authorities
+        self._authorities = authorities()
+        self.files = files
         self._realm = RealmRef(name, TYPE, node_name)
         self._is_own = is_own
-        self._remembered: dict[PeerCertificate, tuple[Any, Identity | None]] = {}
+        self._remembered: dict[PeerCertificate, tuple[Any, Any, Identity | None]] = {}
 
     @classmethod
     def from_settings(
@@ -81,27 +84,51 @@ class PkiRealm:
             name,
             store,
             pattern=_pattern(settings, name),
-            authorities=_authorities(settings, name, config_dir, secure),
+            authorities=lambda: _authorities(settings, name, config_dir, secure),
+            files=_files(settings, name, config_dir),
             node_name=node_name,
             is_own=is_own,
         )
+
+    def reload(self) -> None:
+        """Reads the realm's authorities anew; files that cannot be used change nothing."""
+        try:
+            found = self._read_authorities()
+        except SettingsError as error:
+            log.error(
+                "the authorities of a PKI realm cannot be read, they stay as they were",
+                realm=self.name,
+                why=error.reason,
+            )
+            return
+        if found != self._authorities:
+            self._authorities = found
+            log.info("the authorities of a PKI realm were read", realm=self.name)
 
     def user(self, certificate: PeerCertificate) -> Identity | None:
         """The user this certificate stands for, None when it stands for none."""
         if not certificate.proven_fingerprints or certificate.not_after < datetime.now(UTC):
             return None
-        mappings = self._store.entries(KIND)
+        mappings, authorities = self._store.entries(KIND), self._authorities
         known = self._remembered.get(certificate)
-        if known is None or known[0] is not mappings:
+        # Both are replaced as a whole when they change, the authorities by another thread: what was judged by others
+        # does not count.
+        if known is None or known[0] is not mappings or known[1] is not authorities:
             if len(self._remembered) >= REMEMBERED_MAX:
                 self._remembered.clear()
-            known = self._remembered[certificate] = (mappings, self._judge(certificate, mappings))
-        return known[1]
+            identity = self._judge(certificate, mappings, authorities)
+            known = self._remembered[certificate] = (mappings, authorities, identity)
+        return known[2]
 
-    def _judge(self, certificate: PeerCertificate, mappings: Mapping[str, dict[str, Any]]) -> Identity | None:
+    def _judge(
+        self,
+        certificate: PeerCertificate,
+        mappings: Mapping[str, dict[str, Any]],
+        authorities: frozenset[str] | None,
+    ) -> Identity | None:
         subject, why = certificate.subject, ""
         try:
-            if self._authorities is not None and self._authorities.isdisjoint(certificate.proven_fingerprints):
+            if authorities is not None and authorities.isdisjoint(certificate.proven_fingerprints):
                 raise ValueError("none of the realm's certificate authorities stands above it")
             username = username_of(subject, self._pattern)
             metadata = {"pki_dn": subject}
@@ -147,6 +174,12 @@ def _authorities(settings: Settings, name: str, config_dir: Path, secure: Mappin
     what = "PEM certificate_authorities"
     paths = [file_below(config_dir, value, listed.key, what) for value in settings.read(listed)]
     return _fingerprints(one for path in paths for one in read_certificates(path, listed.key, what))
+
+
+def _files(settings: Settings, name: str, config_dir: Path) -> tuple[Path, ...]:
+    store = settings.read(declared.PKI_TRUSTSTORE.at(name))
+    named = [*settings.read(declared.PKI_AUTHORITIES.at(name)), *([] if store is None else [store])]
+    return tuple(config_dir / value for value in named)
 
 
 def _store(settings: Settings, name: str, config_dir: Path, secure: Mapping[str, str]) -> StoreSettings | None:
