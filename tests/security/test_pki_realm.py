@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from hanse.errors import SecurityError, SettingsError
@@ -185,3 +186,13 @@ async def test_what_cannot_work_stops_the_start_and_names_the_setting(
         world.chain(**values)
     assert words in raised.value.reason
     assert f"[{PKI}.{next(iter(values))}]" in raised.value.reason
+
+
+async def test_each_certificate_is_judged_once(world: World) -> None:
+    chain = world.chain()
+    crafted = world.shown(world.users_ca.issue(name("a", "b")))
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            assert chain.of_certificate(crafted) is None
+    assert [entry["why"] for entry in logs] == ["the pattern finds several names"]
+    chain.close()

@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 _re2: Any = re2  # the module has no types
 TYPE = "pki"
 REMEMBERED_MAX = 1000
+_NO_MAPPINGS: Mapping[str, dict[str, Any]] = {}
+"""Always the same, so that what was judged without mappings is remembered too."""
 
 IsOwn = Callable[[PeerCertificate], bool]
 
@@ -109,7 +111,7 @@ class PkiRealm:
         """The user this certificate stands for, None when it stands for none."""
         if not certificate.proven_fingerprints or certificate.not_after < datetime.now(UTC):
             return None
-        mappings, authorities = self._store.entries(KIND), self._authorities
+        mappings, authorities = self._store.entries(KIND) or _NO_MAPPINGS, self._authorities
         known = self._remembered.get(certificate)
         # Both are replaced as a whole when they change, the authorities by another thread: what was judged by others
         # does not count.
