@@ -37,7 +37,7 @@ class PeerCertificate(msgspec.Struct, frozen=True):
 
     `proven_issuers`: the authorities above it on the chain that OpenSSL verified, the trust anchor included. Empty when
     nothing was verified. A name that belongs to one trust anchor is never here because another authority took it.
-    `anchor_sha256`: the fingerprint of that trust anchor, which tells authorities of the same name apart.
+    `proven_fingerprints`: the SHA-256 of all of them (of the certificate itself where that is trusted), anchor last.
     """
 
     subject: str
@@ -51,11 +51,10 @@ class PeerCertificate(msgspec.Struct, frozen=True):
     subject_rdns: Rdns = ()
     proven_issuers: tuple[Rdns, ...] = ()
     proven_fingerprints: tuple[str, ...] = ()
-    """SHA-256 of the same authorities' certificates; all of them, since a fingerprint cannot be taken by another."""
 
     @property
     def anchor_sha256(self) -> str:
-        """The certificate that ended the verified chain; empty where nothing was verified."""
+        """The fingerprint of the trust anchor, which tells authorities of one name apart; empty when none was proven."""
         return self.proven_fingerprints[-1] if self.proven_fingerprints else ""
 
     @property
