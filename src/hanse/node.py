@@ -145,7 +145,9 @@ class Node:
         lock.acquire()
         self._closers.append(lock.release)
         self.cluster = await self._open_state()
-        self._tls_files = Reloader([one for one in (self._transport_tls, self._http_tls) if one], self.settings)
+        self._tls_files = Reloader(
+            [one for one in (self._transport_tls, self._http_tls, *self._remote_access_tls) if one], self.settings
+        )
         self._trust_accepted_authorities()
         transport = TransportServer(self._hello, self._on_request, self._transport_tls)
         self._transport_address = await self._bind_transport(transport)

@@ -17,8 +17,9 @@ from hanse.tls.authority import COMMON_NAME_OTHER, CertificateAuthority, Names
 from hanse.tls.contexts import TlsContexts
 from hanse.tls.endpoints import dial, listen
 from hanse.tls.explain import Fault
+from hanse.tls.identity import peer_certificate
 from hanse.tls.ssl_settings import TRANSPORT, X509_FIELDS, RestrictionSettings
-from hanse.tls.trust_restrictions import _described, read_restrictions, restricted_names
+from hanse.tls.trust_restrictions import TrustRestrictions, _described, read_restrictions
 
 from .faulty import Recipe, Workshop, other_name
 from .test_endpoints import Caller, fate, listening
@@ -117,6 +118,33 @@ async def test_a_changed_file_acts_on_the_next_handshake_and_a_wrong_one_changes
         assert judge.reload() is None
         _, caller = await dial(Caller, "127.0.0.1", listener.port, foe)
         assert await asyncio.wait_for(caller.heard, 5) == b"hello"
+
+
+class Connection:
+    """What contexts hold of an open connection."""
+
+    def __init__(self, transport: asyncio.BaseTransport) -> None:
+        self.peer_certificate = peer_certificate(transport)
+        self.told = ""
+
+    def cut(self, sentence: str) -> None:
+        self.told = sentence
+
+
+async def test_an_open_connection_is_cut_when_its_name_is_taken_off_the_list(workshop: Workshop) -> None:
+    name = "shrinking.yml"
+    settings = workshop.settings("judge", Recipe("judge"), **restrictions_file(workshop, FRIENDS, name))
+    judge = TlsContexts.from_settings(settings, TRANSPORT, workshop.folder)
+    async with listening(workshop.contexts("friend", FRIEND)) as listener:
+        transport, _ = await dial(Caller, "127.0.0.1", listener.port, judge)
+        connection = Connection(transport)
+        judge.hold(connection)
+        assert judge.cut_untrusted() == 0
+        (workshop.folder / name).write_text("trust.subject_name: nobody")
+        assert judge.reload() is None
+        assert judge.cut_untrusted() == 1
+        transport.abort()
+    assert connection.told.startswith("the name in the certificate [CN=friend] is no longer trusted in")
 
 
 async def test_without_verification_restrictions_have_no_effect_and_the_log_says_so(workshop: Workshop) -> None:
@@ -221,6 +249,11 @@ def certificate(subject: x509.Name, *names: x509.GeneralName) -> x509.Certificat
     return builder.sign(key, hashes.SHA256())
 
 
+def compared(shown: bytes, fields: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of a DER certificate that restrictions compare."""
+    return TrustRestrictions(RestrictionSettings("s", Path("r.yml"), fields), (), ()).names_of(_described(shown))
+
+
 def raw(oid: str, value: bytes) -> x509.OtherName:
     return x509.OtherName(x509.ObjectIdentifier(oid), value)
 
@@ -249,26 +282,26 @@ FRIENDLY = b"\x06friend"
 )
 def test_only_a_well_formed_other_name_is_a_name(names: tuple[x509.GeneralName, ...], found: tuple[str, ...]) -> None:
     made = certificate(x509.Name.from_rfc4514_string("CN=friend,OU=friend"), *names)
-    assert restricted_names(made.public_bytes(Encoding.DER), (OTHER,)) == found
+    assert compared(made.public_bytes(Encoding.DER), (OTHER,)) == found
 
 
 @pytest.mark.parametrize("subject", ["CN=friend", "CN=evil+CN=friend", "CN=friend,CN=evil", r"CN=evil\2Cfriend"])
 def test_the_subject_is_never_compared(subject: str) -> None:
     made = certificate(x509.Name.from_rfc4514_string(subject))
-    assert restricted_names(made.public_bytes(Encoding.DER), X509_FIELDS) == ()
+    assert compared(made.public_bytes(Encoding.DER), X509_FIELDS) == ()
 
 
 def test_names_written_by_certutil_are_found() -> None:
     issued = CertificateAuthority.create().issue_for(Names("x", dns=("a.example",), cn=("node1.friend", "zwölf")))
     shown = issued.certificate.public_bytes(Encoding.DER)
-    assert restricted_names(shown, (OTHER,)) == ("node1.friend", "zwölf")
-    assert restricted_names(shown, X509_FIELDS) == ("node1.friend", "zwölf", "a.example")
+    assert compared(shown, (OTHER,)) == ("node1.friend", "zwölf")
+    assert compared(shown, X509_FIELDS) == ("node1.friend", "zwölf", "a.example")
     assert COMMON_NAME_OTHER.dotted_string == "2.5.4.3"
 
 
 def test_alternative_names_that_cannot_be_read_are_none() -> None:
     made = certificate(x509.Name.from_rfc4514_string("CN=a"), other_name("friend"))
     broken = made.public_bytes(Encoding.DER).replace(b"\x0c" + FRIENDLY, b"\x0c\x7ffriend")
-    assert restricted_names(broken, X509_FIELDS) == ()
-    assert restricted_names(b"no certificate", X509_FIELDS) == ()
+    assert compared(broken, X509_FIELDS) == ()
+    assert compared(b"no certificate", X509_FIELDS) == ()
     assert _described(broken) is None

@@ -144,18 +144,25 @@ class TlsContexts:
             self._held.add(connection)
 
     def cut_untrusted(self) -> int:
-        """Cuts the connections to peers whose trust anchor is not trusted any more; how many. On the event loop."""
+        """Cuts the connections to peers whose trust anchor, or name, is not trusted any more; how many.
+
+        On the event loop.
+        """
         trusted = {fingerprint(authority) for authority in self.trusted}
+        restrictions = self.restrictions
         cut = 0
         for connection in tuple(self._held):
             certificate = connection.peer_certificate
-            if certificate is None or certificate.anchor_sha256 in trusted:
+            if certificate is None:
+                continue
+            is_vouched_for = certificate.anchor_sha256 in trusted
+            if is_vouched_for and (restrictions is None or restrictions.allows_peer(certificate)):
                 continue
             self._held.discard(connection)
             cut += 1
             connection.cut(
-                f"the authority that vouched for the certificate [{certificate.subject}] is no longer trusted in "
-                f"[{self.prefix}]"
+                f"the {'name in' if is_vouched_for else 'authority that vouched for'} the certificate "
+                f"[{certificate.subject}] is no longer trusted in [{self.prefix}]"
             )
         return cut
 

@@ -1,15 +1,16 @@
 """Trust restrictions: which of the certificates that a trusted authority signed are let in, by a name they carry.
 
-Read from the YAML file of `trust_restrictions.path`. Compared are names of the subject alternative names (an otherName
-with the OID of commonName, or DNS names), never the subject. `check` is asked when a handshake is complete and before a
-byte of the peer is read. Nothing that cannot be read counts as a name. Tests: tests/tls/test_trust_restrictions.py.
+Read from the YAML file of `trust_restrictions.path`. Compared are names among the subject alternative names (an
+otherName with the OID of commonName, or DNS names), never the subject. `check` is asked when a handshake is complete
+and before a byte of the peer is read. Nothing that cannot be read counts as a name.
+Tests: tests/tls/test_trust_restrictions.py.
 """
 
 from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,17 +20,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from hanse.errors import SettingsError
-from hanse.tls import der
-from hanse.tls.authority import COMMON_NAME_OTHER
 from hanse.tls.identity import PeerCertificate, read_certificate
 from hanse.tls.key_material import read_file
 from hanse.tls.ssl_settings import X509_FIELDS, RestrictionSettings
 
 _re2: Any = re2  # the module has no types
 _OTHER_NAME, _DNS_NAME = X509_FIELDS
-_TEXTS = {0x0C: "utf-8", 0x13: "ascii", 0x16: "ascii", 0x14: "latin-1", 0x1E: "utf-16-be", 0x1C: "utf-32-be"}
-"""The string types of ASN.1: UTF8, Printable, IA5, Teletex, BMP and Universal."""
-_EXPLICIT_0 = 0xA0
 PATTERNS_MAX = 1000
 PATTERN_CHARS_MAX = 1000
 
@@ -53,11 +49,20 @@ class TrustRestrictions:
     def check(self, tls: ssl.SSLObject | ssl.SSLSocket) -> None:
         """Raises RestrictedTrustError. A peer that showed no certificate is the business of client_authentication."""
         shown = tls.getpeercert(binary_form=True)
-        if not shown:
-            return
-        names = restricted_names(shown, self.settings.fields)
-        if not any(self.allows(name) for name in names):
-            raise RestrictedTrustError(_described(shown), names, self)
+        certificate = _described(shown) if shown else None
+        if shown and (certificate is None or not self.allows_peer(certificate)):
+            raise RestrictedTrustError(certificate, self.names_of(certificate), self)
+
+    def allows_peer(self, certificate: PeerCertificate) -> bool:
+        return any(self.allows(name) for name in self.names_of(certificate))
+
+    def names_of(self, certificate: PeerCertificate | None) -> tuple[str, ...]:
+        """The names that are compared; none where the certificate cannot be read."""
+        if certificate is None:
+            return ()
+        common = certificate.common_names if _OTHER_NAME in self.settings.fields else ()
+        dns = certificate.dns_names if _DNS_NAME in self.settings.fields else ()
+        return (*common, *(name for name in dns if name.isprintable()))
 
     def allows(self, name: str) -> bool:
         return any(pattern.fullmatch(name) is not None for pattern in self._compiled)
@@ -109,31 +114,3 @@ def _described(shown: bytes) -> PeerCertificate | None:
         return read_certificate(shown)
     except (ValueError, x509.DuplicateExtension):
         return None
-
-
-def restricted_names(shown: bytes, fields: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of a DER certificate that are compared; none where it cannot be read."""
-    try:
-        certificate = x509.load_der_x509_certificate(shown)
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
-        return ()
-    found: list[str] = []
-    if _OTHER_NAME in fields:
-        others = names.get_values_for_type(x509.OtherName)
-        found += [text for other in others if other.type_id == COMMON_NAME_OTHER for text in _text(other.value)]
-    if _DNS_NAME in fields:
-        found += names.get_values_for_type(x509.DNSName)
-    return tuple(name for name in found if name.isprintable())
-
-
-def _text(value: bytes) -> Iterator[str]:
-    """The string of an otherName; some tools tag it twice."""
-    try:
-        element = der.read_one(value)
-        if element.tag == _EXPLICIT_0:
-            element = der.read_one(element.content)
-        if element.tag in _TEXTS:
-            yield element.content.decode(_TEXTS[element.tag])
-    except ValueError:
-        return
