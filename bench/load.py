@@ -1,4 +1,4 @@
-"""A load generator light enough for one machine: raw HTTP/1.1 over TLS, one request in flight a connection."""
+"""A load generator light enough for one machine: raw HTTP/1.1, with TLS or not, one request in flight a connection."""
 
 from __future__ import annotations
 
@@ -38,10 +38,14 @@ def http_request(node: LocalNode, method: str, path: str, body: bytes = b"", kin
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+def tls_for(url: str, ca_file: str) -> ssl.SSLContext | None:
+    return ssl.create_default_context(cafile=ca_file) if url.startswith("https:") else None
+
+
 async def load(url: str, ca_file: str, requests: list[bytes], *, connections: int, seconds: float) -> Measured:
     """Sends `requests` in turn over `connections` until the time is over; fails on any status but 200."""
     parts = urlsplit(url)
-    context = ssl.create_default_context(cafile=ca_file)
+    context = tls_for(url, ca_file)
     latencies: list[float] = []
     end = time.perf_counter() + seconds
 

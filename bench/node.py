@@ -17,7 +17,7 @@ import uvloop
 from aiohttp import web
 
 from bench.documents import MAPPING, WORDS, bulk_bodies
-from bench.load import Measured, http_request, load
+from bench.load import Measured, http_request, load, tls_for
 from hanse.cli.local_cluster import LocalNode
 from hanse.tls.authority import CertificateAuthority
 
@@ -54,8 +54,8 @@ def bulk_rate(node: LocalNode, index: str = "bench", documents: int = DOCUMENTS)
 
 
 async def _send_all(node: LocalNode, requests: list[bytes]) -> None:
-    host, _, port = node.url.removeprefix("https://").partition(":")
-    context = ssl.create_default_context(cafile=str(node.ca_file))
+    host, _, port = node.url.partition("://")[2].partition(":")
+    context = tls_for(node.url, str(node.ca_file))
     reader, writer = await asyncio.open_connection(host, int(port), ssl=context, limit=2**26)
     for request in requests:
         writer.write(request)

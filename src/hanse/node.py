@@ -52,6 +52,8 @@ from hanse.search.document_view import SecuredDocumentView
 from hanse.security import setup as security_setup
 from hanse.security.bootstrap import ensure_elastic_password
 from hanse.security.enrollment import EnrollmentActions, EnrollmentKeys
+from hanse.security.realms.chain import REALMS
+from hanse.security.realms.pki import pki_realm_names
 from hanse.security.settings import BOOTSTRAP_PASSWORD, SECURITY_SETTINGS
 from hanse.security.ssl_actions import SslActions
 from hanse.security.trust.setup import TrustByInvitation
@@ -61,11 +63,12 @@ from hanse.settings import node_settings as declared
 from hanse.settings.keystore import Keystore
 from hanse.settings.registry import Scope, Settings, SettingsRegistry, boolean
 from hanse.tasks import Tasks
-from hanse.tls.bootstrap_check import check_transport_tls
+from hanse.tls.bootstrap_check import run_bootstrap_checks
 from hanse.tls.contexts import TLS_SETTINGS, TlsContexts
 from hanse.tls.endpoints import listen
 from hanse.tls.identity import PeerCertificate, is_of_same_authority, peer_certificate
 from hanse.tls.reload import RELOAD_SETTINGS, Reloader
+from hanse.tls.remote_access import REMOTE_SERVER_ENABLED, remote_access_contexts
 from hanse.transport.actions import Action, ActionRegistry, Origin
 from hanse.transport.frames import Hello
 from hanse.transport.identity import Identity
@@ -87,7 +90,7 @@ def registry_of_settings() -> SettingsRegistry:
         REMOTE_SETTINGS,
         ENGINE_SETTINGS,
     )
-    return SettingsRegistry([*(setting for room in everything for setting in room), PORTS_FILE])
+    return SettingsRegistry([*(setting for room in everything for setting in room), PORTS_FILE, REMOTE_SERVER_ENABLED])
 
 
 def read_settings(config_dir: Path, overrides: Mapping[str, str] | None = None) -> Settings:
@@ -112,19 +115,25 @@ class Node:
         secure = dict(keystore) if keystore is not None else {}
         self._secure = secure
         self._enrollment_keys = EnrollmentKeys(settings, config_dir, secure)
+        self._secure_of_realms = {key: value for key, value in secure.items() if key.startswith(REALMS)}
         self._elastic_password = elastic_password or secure.get(BOOTSTRAP_PASSWORD.key)
         declared.check_node_settings(self._registry_of_settings, settings, secure)
         self._security_enabled = settings.read(declared.SECURITY_ENABLED)
         self._transport_tls = self._contexts("transport", config_dir, secure)
         self._http_tls = self._contexts("http", config_dir, secure)
+        self._remote_access_tls = remote_access_contexts(settings, config_dir, secure)
         self._data_path = Path(settings.read(declared.PATH_DATA))
         self._logs_path = Path(settings.read(declared.PATH_LOGS) or self._data_path / "logs")
         self._name = settings.read(declared.NODE_NAME)
         self._tasks = Tasks()
         self._closers: list[Callable[[], Any]] = []
         self._ready = asyncio.Event()
-        check_transport_tls(
-            settings, [network.transport_bind_host(settings)], transport_tls=self._transport_tls is not None
+        run_bootstrap_checks(
+            settings,
+            [network.transport_bind_host(settings), network.transport_publish_host(settings)],
+            transport=self._transport_tls,
+            http=self._http_tls,
+            has_pki_realm=bool(pki_realm_names(settings)),
         )
         validate_remote_settings(settings)
 
@@ -146,7 +155,9 @@ class Node:
         lock.acquire()
         self._closers.append(lock.release)
         self.cluster = await self._open_state()
-        self._tls_files = Reloader([one for one in (self._transport_tls, self._http_tls) if one], self.settings)
+        self._tls_files = Reloader(
+            [one for one in (self._transport_tls, self._http_tls, *self._remote_access_tls) if one], self.settings
+        )
         self._trust_accepted_authorities()
         transport = TransportServer(self._hello, self._on_request, self._transport_tls)
         self._transport_address = await self._bind_transport(transport)
@@ -228,6 +239,7 @@ class Node:
             logs_path=self._logs_path,
             is_remote_client=self._is_remote_client,
             config_dir=self._config_dir,
+            secure=self._secure_of_realms,
             cluster_uuid=lambda: self.cluster.state.cluster_uuid,
             is_own=self._is_own,
             ask_remote=self._ask_remote,

@@ -42,7 +42,7 @@ def test_a_configuration_that_cannot_work(tmp_path: Path, yml: str, arguments: l
     result = CliRunner().invoke(node, ["--config", str(tmp_path), "-q", "-p", str(pidfile), *arguments])
     assert result.exit_code == EXIT_CONFIGURATION
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("ERROR: ")]
-    assert reason in line
+    assert reason in result.stderr[result.stderr.index(line) :]
     assert not pidfile.exists()
 
 

@@ -16,7 +16,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from hanse.errors import SettingsError
 from hanse.settings.registry import RawValue, Settings
+from hanse.tls.authority import Names
 from hanse.tls.contexts import TlsContexts
+from hanse.tls.pkcs12 import KeyEntry, TrustedEntry, write_pkcs12
 from hanse.tls.ssl_settings import HTTP, TRANSPORT
 
 from .conftest import LONG_AGO, Place
@@ -160,6 +162,27 @@ def test_a_pkcs12_truststore(place: Place) -> None:
     contexts = TlsContexts.from_settings(settings, TRANSPORT, place.folder, secure)
     assert contexts.trusted == (place.authority("ca").certificate,)
     assert "keystore (as a truststore)" in refusal(place, settings)
+
+
+def test_one_store_of_certutils_kind_serves_as_key_store_and_trust_store(place: Place) -> None:
+    authority = place.authority("ca")
+    issued = authority.issue_for(Names("berlin", ("localhost",)))
+    entry = KeyEntry("berlin", issued.key, (issued.certificate,))
+    stored = write_pkcs12([entry], [TrustedEntry("ca", authority.certificate)], "secret")
+    (place.folder / "elastic-certificates.p12").write_bytes(stored)
+    values = {"enabled": "true", "keystore.path": "elastic-certificates.p12"}
+    settings = Settings({f"{TRANSPORT}.{name}": value for name, value in values.items()})
+    both = settings.merged({f"{TRANSPORT}.truststore.path": "elastic-certificates.p12"})
+    secure = {
+        f"{TRANSPORT}.keystore.secure_password": "secret",
+        f"{TRANSPORT}.keystore.secure_key_password": "secret",
+        f"{TRANSPORT}.truststore.secure_password": "secret",
+    }
+    contexts = TlsContexts.from_settings(both, TRANSPORT, place.folder, secure)
+    assert contexts.identity == (issued.certificate, authority.certificate)
+    assert contexts.trusted == (authority.certificate,)
+    other = {**secure, f"{TRANSPORT}.keystore.secure_key_password": "another"}
+    assert "only stores with one password can be read" in refusal(place, both, other)
 
 
 def test_a_jks_store_says_how_to_convert_it(place: Place) -> None:

@@ -1,7 +1,7 @@
 """`hanse node`: reads the configuration, starts the node, stops it cleanly on SIGTERM or SIGINT.
 
-A configuration that cannot work ends with one line that names the setting and exit status 78, as Elasticsearch's
-bootstrap does. Tests: tests/cli/test_node.py, tests/journeys/.
+A configuration that cannot work ends with one line that names the setting (bootstrap checks: a head and one line for
+each) and exit status 78, as Elasticsearch's bootstrap does. Tests: tests/cli/test_node.py, tests/journeys/.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From HTTP credentials to an identity: `Authorization` and `es-security-runas-user`.
+"""From HTTP credentials to an identity: `Authorization`, else a client certificate, and `es-security-runas-user`.
 
 Raises 401 with the challenges a client may answer. Nothing here decides what the identity may do; whether a user may
 act as another is decided by the gate for every action, here and on every remote.
@@ -60,6 +60,11 @@ class Authenticator:
         elif scheme == "apikey" and self._realms.api_keys_enabled and len(value) <= HEADER_CHARS_MAX:
             username, secret = _api_key(value)
             identity = await authenticate_key(self._realms, username, secret)
+        elif not request.authorization and request.peer is not None:
+            username, identity = request.peer.subject, self._realms.of_certificate(request.peer)
+            if identity is None:
+                self._failed(None, request)
+                raise missing_credentials(request.uri)
         else:
             self._failed(None, request)
             raise missing_credentials(request.uri)

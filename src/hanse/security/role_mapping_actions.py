@@ -1,4 +1,4 @@
-"""Role mappings: stored and shown. They apply to realms outside (PKI, LDAP, JWT), which are not there yet.
+"""Role mappings: stored and shown. They apply to users of PKI realms (role_mappings.py).
 
 Tests: tests/security/test_role_mapping_actions.py.
 """

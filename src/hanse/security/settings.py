@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hanse.settings.registry import Scope, Setting, boolean, choice, integer, string, strings, time_s
+from hanse.settings.registry import Scope, Setting, boolean, choice, integer, optional_string, string, strings, time_s
 
 _HASHES = (
     "bcrypt",
@@ -51,6 +51,27 @@ FILE_ENABLED = boolean(
     "xpack.security.authc.realms.file.*.enabled", True, Scope.STATIC, "whether the file realm is used"
 )
 FILE_ORDER = integer("xpack.security.authc.realms.file.*.order", 0, Scope.STATIC, "the place in the realm chain", min=0)
+_PKI = "xpack.security.authc.realms.pki.*"
+PKI_ENABLED = boolean(f"{_PKI}.enabled", True, Scope.STATIC, "whether the PKI realm is used")
+PKI_ORDER = integer(f"{_PKI}.order", 0, Scope.STATIC, "the place among the PKI realms", min=0)
+PKI_USERNAME_PATTERN = string(
+    f"{_PKI}.username_pattern",
+    "CN=(.*?)(?:,|$)",
+    Scope.STATIC,
+    "regular expression (RE2) whose first group finds the user's name in the subject",
+)
+PKI_AUTHORITIES = strings(
+    f"{_PKI}.certificate_authorities", Scope.STATIC, "PEM files; one of them has to stand above a user's certificate"
+)
+PKI_TRUSTSTORE = optional_string(
+    f"{_PKI}.truststore.path", Scope.STATIC, "PKCS#12 file with trusted certificates, instead of PEM files"
+)
+PKI_TRUSTSTORE_TYPE = choice(f"{_PKI}.truststore.type", "pkcs12", ("pkcs12",), Scope.STATIC, "PKCS12")
+PKI_TRUSTSTORE_PASSWORD = optional_string(f"{_PKI}.truststore.password", Scope.STATIC, "password of the truststore")
+PKI_TRUSTSTORE_SECURE_PASSWORD = optional_string(
+    f"{_PKI}.truststore.secure_password", Scope.SECURE, "password of the truststore"
+)
+PKI_DELEGATION = boolean(f"{_PKI}.delegation.enabled", False, Scope.STATIC, "not there yet: true is refused")
 CACHE_TTL_S = time_s(
     "xpack.security.authc.realms.native.*.cache.ttl",
     20 * 60,
@@ -92,6 +113,15 @@ SECURITY_SETTINGS: tuple[Setting[Any], ...] = (
     NATIVE_ORDER,
     FILE_ENABLED,
     FILE_ORDER,
+    PKI_ENABLED,
+    PKI_ORDER,
+    PKI_USERNAME_PATTERN,
+    PKI_AUTHORITIES,
+    PKI_TRUSTSTORE,
+    PKI_TRUSTSTORE_TYPE,
+    PKI_TRUSTSTORE_PASSWORD,
+    PKI_TRUSTSTORE_SECURE_PASSWORD,
+    PKI_DELEGATION,
     CACHE_TTL_S,
     CACHE_MAX_USERS,
     BOOTSTRAP_PASSWORD,

@@ -5,7 +5,7 @@ Tests: tests/security/test_setup.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,23 +58,25 @@ def build(
     logs_path: Path,
     is_remote_client: bool = True,
     config_dir: Path | None = None,
+    secure: Mapping[str, str] | None = None,
     cluster_uuid: Callable[[], str] = lambda: "",
     is_own: Callable[[PeerCertificate], bool] = lambda certificate: False,
     ask_remote: AskRemote | None = None,
 ) -> Security:
     """Makes realms, roles, peers, audit and gate from settings. Raises HanseError for what cannot start.
 
-    `is_own` says whether a certificate comes from the authority of this cluster's own nodes; `ask_remote` runs an
-    action at a connected remote cluster.
+    `secure` is what the keystore holds for realms. `is_own` says whether a certificate comes from the authority of this
+    cluster's own nodes; `ask_remote` runs an action at a connected remote cluster.
     """
-    realms = RealmChain.from_settings(settings, store, node_name, config_dir=config_dir)
+    realms = RealmChain.from_settings(settings, store, node_name, config_dir=config_dir, secure=secure, is_own=is_own)
     file_roles = FileRoles(config_dir) if config_dir is not None else None
     roles = RoleStore(store, file_roles)
     file_realms = [realm for realm in realms.realms if isinstance(realm, FileRealm)]
     peer_file = PeerFile(config_dir) if config_dir is not None else None
     peers = RemotePeers(store, peer_file, own_cluster_uuid=cluster_uuid, is_own=is_own)
     peers.apply_settings(settings)
-    files = WatchedFiles([*file_realms, *(one for one in (file_roles, peer_file) if one is not None)])
+    pki_realms = [realm for realm in realms.certificate_realms if realm.files]
+    files = WatchedFiles([*file_realms, *pki_realms, *(one for one in (file_roles, peer_file) if one is not None)])
     audit = Audit.from_settings(settings, logs_path, cluster_name, node_id)
     gate = Gate(
         registry=registry,

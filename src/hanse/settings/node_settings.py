@@ -174,7 +174,6 @@ _FLAGS = (
     "xpack.monitoring.enabled",
     "xpack.security.autoconfiguration.enabled",
     "xpack.security.enrollment.enabled",
-    "xpack.security.ssl.diagnose.trust",
     "xpack.watcher.enabled",
 )
 _TEXTS = (

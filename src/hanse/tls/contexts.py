@@ -27,12 +27,22 @@ from hanse.settings.registry import Settings
 from hanse.tls.identity import PeerCertificate, fingerprint
 from hanse.tls.key_material import KeyMaterial, read_identity, read_trusted
 from hanse.tls.listing import ListedCertificate, read_listed
-from hanse.tls.ssl_settings import TLS_SETTINGS, SslSettings, read_ssl_settings
+from hanse.tls.ssl_settings import REMOTE_CLIENT, REMOTE_SERVER, TLS_SETTINGS, SslSettings, read_ssl_settings
+from hanse.tls.trust_restrictions import TrustRestrictions, read_restrictions
 
 log = structlog.get_logger(__name__)
 
 REFUSED_KEPT_MAX = 20
 _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+_MAY_BE_NAMELESS = (REMOTE_CLIENT, REMOTE_SERVER)
+"""The first only dials; the second opens no port yet, so its own certificate is not demanded."""
+_TOO_WEAK = {
+    "EE_KEY_TOO_SMALL": "its key is too small; make one of P-256, or of RSA with at least 2048 bits",
+    "CA_KEY_TOO_SMALL": "the key of its authority is too small; make one of P-256, or of RSA with at least 2048 bits",
+    "CA_MD_TOO_WEAK": "it is signed with a digest that is broken, such as SHA-1; have it signed with SHA-256",
+}
+SECURITY_LEVEL = 2
+"""OpenSSL's: no certificate signed with SHA-1, no RSA key below 2048 bits, wherever certificates are verified."""
 _CLIENT_AUTHENTICATION = {
     "required": ssl.CERT_REQUIRED,
     "optional": ssl.CERT_OPTIONAL,
@@ -47,9 +57,14 @@ class _Built:
     server: ssl.SSLContext | None
     client: ssl.SSLContext
     client_any_name: ssl.SSLContext
-    identity: KeyMaterial
+    identity: KeyMaterial | None
     trusted: tuple[x509.Certificate, ...]
     listed: tuple[ListedCertificate, ...]
+    restrictions: TrustRestrictions | None
+
+    @property
+    def chain(self) -> tuple[x509.Certificate, ...]:
+        return self.identity.chain if self.identity is not None else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +95,7 @@ class TlsContexts:
         self.enabled = settings.enabled
         self.verification_mode = settings.verification_mode
         self.client_authentication = settings.client_authentication
+        self.diagnoses_trust = settings.diagnoses_trust
         self.reload_problem: str | None = None
         """Why the files as they are now are not in use; None when they are."""
         self.refused_handshakes = 0
@@ -121,7 +137,7 @@ class TlsContexts:
             return None
         try:
             built = _build(self._settings, self.extra_trusted())
-            if built.identity.chain != self.identity:
+            if built.identity is not None and built.chain != self.identity:
                 _refuse_out_of_date(self.prefix, built.identity)
         except SettingsError as error:
             if error.reason != self.reload_problem:  # once, not at every look at the same files
@@ -131,7 +147,7 @@ class TlsContexts:
             self.reload_problem = error.reason
             return error.reason
         self.reload_problem = None
-        if (built.identity.chain, built.trusted) != (self.identity, self.trusted):
+        if (built.chain, built.trusted, built.restrictions) != (self.identity, self.trusted, self.restrictions):
             log.info("tls files reloaded", prefix=self.prefix)
         self._built = built
         return None
@@ -147,18 +163,25 @@ class TlsContexts:
         self.refused.append(Refused(datetime.now(UTC), peer, fault, sentence))
 
     def cut_untrusted(self) -> int:
-        """Cuts the connections to peers whose trust anchor is not trusted any more; how many. On the event loop."""
+        """Cuts the connections to peers whose trust anchor, or name, is not trusted any more; how many.
+
+        On the event loop.
+        """
         trusted = {fingerprint(authority) for authority in self.trusted}
+        restrictions = self.restrictions
         cut = 0
         for connection in tuple(self._held):
             certificate = connection.peer_certificate
-            if certificate is None or certificate.anchor_sha256 in trusted:
+            if certificate is None:
+                continue
+            is_vouched_for = certificate.anchor_sha256 in trusted
+            if is_vouched_for and (restrictions is None or restrictions.allows_peer(certificate)):
                 continue
             self._held.discard(connection)
             cut += 1
             connection.cut(
-                f"the authority that vouched for the certificate [{certificate.subject}] is no longer trusted in "
-                f"[{self.prefix}]"
+                f"the {'name in' if is_vouched_for else 'authority that vouched for'} the certificate "
+                f"[{certificate.subject}] is no longer trusted in [{self.prefix}]"
             )
         return cut
 
@@ -168,7 +191,13 @@ class TlsContexts:
         settings = self._settings
         stores = [store.path for store in (settings.keystore, settings.truststore) if store is not None]
         single = [path for path in (settings.key, settings.certificate) if path is not None]
-        return (*single, *(settings.authorities or ()), *stores)
+        restrictions = [settings.restrictions.path] if settings.restrictions is not None else []
+        return (*single, *(settings.authorities or ()), *stores, *restrictions)
+
+    @property
+    def restrictions(self) -> TrustRestrictions | None:
+        """The current restrictions of the peers whose chain is trusted; without verification there are none."""
+        return self._built.restrictions if self._built is not None else None
 
     @property
     def listed(self) -> tuple[ListedCertificate, ...]:
@@ -178,8 +207,7 @@ class TlsContexts:
     @property
     def identity(self) -> tuple[x509.Certificate, ...]:
         """The chain this node shows, its own certificate first; empty without an identity."""
-        built = self._built
-        return built.identity.chain if built is not None else ()
+        return self._built.chain if self._built is not None else ()
 
     @property
     def key_material(self) -> KeyMaterial | None:
@@ -197,23 +225,37 @@ class TlsContexts:
 
 
 def _build(settings: SslSettings, extra: Iterable[x509.Certificate] = ()) -> _Built:
-    identity = read_identity(settings)
-    if identity is None:
-        raise SettingsError(_needs_identity(settings.prefix))
     beside = tuple(extra)
-    trusted = tuple(dict.fromkeys((*read_trusted(settings, identity), *beside)))
-    listed = read_listed(settings)
+    try:
+        identity = read_identity(settings)
+        trusted = tuple(dict.fromkeys((*read_trusted(settings, identity), *beside)))
+        restrictions = read_restrictions(settings.restrictions)
+        listed = read_listed(settings)
+    except SettingsError as error:
+        raise SettingsError(f"failed to load SSL configuration [{settings.prefix}] - {error.reason}") from error
+    if identity is None and settings.prefix not in _MAY_BE_NAMELESS:
+        raise SettingsError(_needs_identity(settings.prefix))
     if settings.verification_mode == "none":
-        log.warning("certificates of peers are not verified at all", setting=f"{settings.prefix}.verification_mode")
-    _warn_of_expiry(settings.prefix, identity)
+        _warn_of_no_verification(settings)
+        restrictions = None
+    if identity is not None:
+        _warn_of_expiry(settings.prefix, identity)
     return _Built(
-        server=_server(settings, identity, trusted),
+        server=None if identity is None else _server(settings, identity, trusted),
         client=_client(settings, identity, trusted, check_name=settings.verification_mode == "full"),
         client_any_name=_client(settings, identity, trusted, check_name=False),
         identity=identity,
         trusted=trusted,
         listed=(*listed, *(ListedCertificate(None, "DER", None, False, one) for one in beside)),
+        restrictions=restrictions,
     )
+
+
+def _warn_of_no_verification(settings: SslSettings) -> None:
+    setting = f"{settings.prefix}.verification_mode"
+    log.warning("certificates of peers are not verified at all", setting=setting)
+    if settings.restrictions is not None:
+        log.warning("trust restrictions have no effect where nothing is verified", setting=setting)
 
 
 def _needs_identity(prefix: str) -> str:
@@ -239,7 +281,7 @@ def _server(settings: SslSettings, identity: KeyMaterial, trusted: tuple[x509.Ce
 
 
 def _client(
-    settings: SslSettings, identity: KeyMaterial, trusted: tuple[x509.Certificate, ...], *, check_name: bool
+    settings: SslSettings, identity: KeyMaterial | None, trusted: tuple[x509.Certificate, ...], *, check_name: bool
 ) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = check_name
@@ -250,15 +292,16 @@ def _client(
     return context
 
 
-def _configure(context: ssl.SSLContext, settings: SslSettings, identity: KeyMaterial) -> None:
+def _configure(context: ssl.SSLContext, settings: SslSettings, identity: KeyMaterial | None) -> None:
     versions = [_VERSIONS[name] for name in settings.protocols]
     context.minimum_version, context.maximum_version = min(versions), max(versions)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     try:
-        context.set_ciphers(settings.ciphers)
+        context.set_ciphers(f"{settings.ciphers}:@SECLEVEL={SECURITY_LEVEL}")
     except ssl.SSLError as error:
         raise SettingsError(f"none of the suites in [{settings.prefix}.cipher_suites] is supported") from error
-    _load_identity(context, settings, identity)
+    if identity is not None:
+        _load_identity(context, settings, identity)
 
 
 def _load_identity(context: ssl.SSLContext, settings: SslSettings, identity: KeyMaterial) -> None:
@@ -278,7 +321,7 @@ def _load_identity(context: ssl.SSLContext, settings: SslSettings, identity: Key
             setting = "keystore.path" if settings.keystore is not None else "certificate"
             raise SettingsError(
                 f"failed to load SSL configuration [{settings.prefix}] - the certificate in "
-                f"[{settings.prefix}.{setting}] cannot be used: {error.reason or error}"
+                f"[{settings.prefix}.{setting}] cannot be used: {_TOO_WEAK.get(error.reason, error.reason or error)}"
             ) from error
 
 

@@ -35,17 +35,19 @@ async def listen(
     *,
     on_refused: Callable[[HandshakeFailure], None] | None = None,
     plaintext_answer: bytes | None = None,
+    restricted_answer: Callable[[str], bytes] | None = None,
 ) -> asyncio.Server:
     """Accepts connections; plaintext when `contexts` is None or not enabled.
 
-    A plaintext HTTP request on a TLS port is answered with `plaintext_answer`, then closed. OSError is passed on, so
+    A plaintext HTTP request on a TLS port is answered with `plaintext_answer`, then closed. Whom trust restrictions
+    refuse is sent `restricted_answer(sentence)`, since TLS has no alert left by then. OSError is passed on, so
     that the caller can try the next port of a range.
     """
     loop = asyncio.get_running_loop()
     factory = protocol_factory
     if contexts is not None and contexts.enabled:
         contexts.server()  # a missing identity shows now, not at the first connection
-        factory = _accepting(loop, protocol_factory, contexts, on_refused, plaintext_answer)
+        factory = _accepting(loop, protocol_factory, contexts, on_refused, plaintext_answer, restricted_answer)
     return await loop.create_server(factory, host, port, backlog=BACKLOG)
 
 
@@ -55,10 +57,11 @@ def _accepting(
     contexts: TlsContexts,
     on_refused: Callable[[HandshakeFailure], None] | None,
     plaintext_answer: bytes | None,
+    restricted_answer: Callable[[str], bytes] | None,
 ) -> Callable[[], TlsProtocol]:
     def refused(error: BaseException, connection: TlsProtocol) -> None:
         failure = _failure(error, connection, contexts.prefix)
-        _log(failure)
+        _log(failure, is_diagnosed=contexts.diagnoses_trust)
         if failure.fault is not Fault.CLOSED:
             contexts.note_refused(failure.peer, failure.fault.value, failure.sentence)
         if on_refused is not None:
@@ -72,6 +75,8 @@ def _accepting(
             server_side=True,
             on_failure=refused,
             plaintext_answer=plaintext_answer,
+            restrictions=contexts.restrictions,
+            restricted_answer=restricted_answer,
         )
 
     return accept
@@ -83,10 +88,12 @@ def _failure(error: BaseException, connection: TlsProtocol, prefix: str) -> Hand
     return HandshakeFailure(peer, fault_of(error), sentence, error)
 
 
-def _log(failure: HandshakeFailure) -> None:
+def _log(failure: HandshakeFailure, *, is_diagnosed: bool) -> None:
     if failure.fault is Fault.CLOSED:
         # health checks and port scanners connect and go: no news for an operator
         log.debug("connection closed during handshake", peer=failure.peer)
+    elif not is_diagnosed and failure.sentence.startswith("failed to establish trust"):
+        log.warning("a peer is not trusted, closing connection", peer=failure.peer, fault=failure.fault.value)
     else:
         log.warning(failure.sentence, peer=failure.peer, fault=failure.fault.value)
 
@@ -138,7 +145,15 @@ async def _dial_tls(
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[None] = loop.create_future()
     try:
-        tls = TlsProtocol(loop, app, contexts.client(), server_side=False, server_name=_plain_name(name), waiter=waiter)
+        tls = TlsProtocol(
+            loop,
+            app,
+            contexts.client(),
+            server_side=False,
+            server_name=_plain_name(name),
+            waiter=waiter,
+            restrictions=contexts.restrictions,
+        )
     except (ValueError, UnicodeError) as error:
         raise ConnectTransportError(f"[][{address}] connect_exception: [{name}] is not a server name") from error
     transport = tls.app_transport()

@@ -7,11 +7,12 @@ tests share. The faults are judged by OpenSSL, here they are only put into words
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from hanse.tls.identity import PeerCertificate
 from hanse.tls.ssl_settings import TRANSPORT
+from hanse.tls.trust_restrictions import RestrictedTrustError
 
 
 class Fault(Enum):
@@ -22,7 +23,10 @@ class Fault(Enum):
     EXPIRED = "expired"
     NOT_YET_VALID = "not_yet_valid"
     NAME_MISMATCH = "name_mismatch"
+    NO_AUTHORITY = "no_authority"
     WRONG_USE = "wrong_use"
+    RESTRICTED = "restricted"
+    WEAK = "weak"
     BAD_CERTIFICATE = "bad_certificate"
     OWN_MISSING = "own_missing"
     OWN_UNKNOWN_AUTHORITY = "own_unknown_authority"
@@ -72,7 +76,13 @@ _VERIFY_FAULTS = {
     21: Fault.UNKNOWN_AUTHORITY,
     7: Fault.UNKNOWN_AUTHORITY,  # the name of a trusted authority, with another key
     30: Fault.UNKNOWN_AUTHORITY,
+    24: Fault.NO_AUTHORITY,
+    32: Fault.NO_AUTHORITY,
+    79: Fault.NO_AUTHORITY,
     26: Fault.WRONG_USE,
+    66: Fault.WEAK,
+    67: Fault.WEAK,
+    68: Fault.WEAK,
     62: Fault.NAME_MISMATCH,
     64: Fault.NAME_MISMATCH,
 }
@@ -122,6 +132,8 @@ def fault_of(exc: BaseException | type[BaseException] | None) -> Fault:
     """Which fault an exception stands for; an end of the connection without exception is CLOSED."""
     if isinstance(exc, ssl.SSLCertVerificationError):
         return _VERIFY_FAULTS.get(exc.verify_code, Fault.BAD_CERTIFICATE)
+    if isinstance(exc, RestrictedTrustError):
+        return Fault.RESTRICTED
     if isinstance(exc, PlaintextError):
         return Fault.PLAINTEXT_HTTP if exc.is_http else Fault.PLAINTEXT
     if isinstance(exc, TimeoutError):
@@ -141,6 +153,10 @@ def explain(exc: BaseException | type[BaseException] | None, view: View | None =
     fault = fault_of(exc)
     if fault is Fault.OTHER:
         return f"{_other(exc)}{_of(seen)}"
+    if isinstance(exc, RestrictedTrustError):
+        return _restricted(exc, seen)
+    if fault in _BY_CODE and isinstance(exc, ssl.SSLCertVerificationError):
+        return _BY_CODE[fault](exc.verify_code, seen)
     if fault is Fault.NAME_MISMATCH and isinstance(exc, ssl.SSLCertVerificationError):
         return _name_mismatch(exc, seen)
     if fault is Fault.BAD_CERTIFICATE and isinstance(exc, ssl.SSLCertVerificationError):
@@ -164,11 +180,42 @@ def _distrust(view: View) -> str:
     )
 
 
-def _unknown_authority(view: View) -> str:
+def _unknown_authority(code: int, view: View) -> str:
+    side = "server" if view.is_dialling else "client"
+    seen = {
+        18: "; it is self-signed",
+        19: f"; the authority at the top of the chain that the {side} provided is not one that is trusted here",
+        20: f"; the {side} did not provide a copy of the issuing certificate in the certificate chain",
+        21: f"; the {side} did not provide a copy of the issuing certificate in the certificate chain",
+        7: "; its signature is not that of the authority it names",
+    }.get(code, "")
     return (
-        f"{_distrust(view)}; this ssl context ([{view.prefix}]) is not configured to trust that issuer; if the peer "
-        f"is to be trusted, add the certificate of the authority that signed it to [{view.prefix}."
-        f"certificate_authorities] on this node"
+        f"{_distrust(view)}{seen}; this ssl context ([{view.prefix}]) is not configured to trust that issuer; if the "
+        f"peer is to be trusted, add the certificate of the authority that signed it to [{view.prefix}."
+        f"certificate_authorities] on this node, or the missing ones of its chain to the file of its certificate"
+    )
+
+
+def _weak(code: int, view: View) -> str:
+    what = {
+        66: "its key is too small",
+        67: "the key of an authority above it is too small",
+        68: "it is signed with a digest that is broken, such as SHA-1",
+    }[code]
+    return (
+        f"{_distrust(view)}; {what}; issue it a new one with a key of P-256 or at least 2048 bits of RSA, signed with "
+        f"SHA-256"
+    )
+
+
+def _restricted(exc: RestrictedTrustError, view: View) -> str:
+    restrictions = exc.restrictions
+    names = f"its names [{', '.join(exc.names)}]" if exc.names else "it holds no name that is compared and so none"
+    return (
+        f"{_distrust(replace(view, shown=exc.shown))}; its chain is trusted, but {names} "
+        f"{'match' if exc.names else 'matches'} none of the trust restrictions [{', '.join(restrictions.patterns)}] in "
+        f"[{restrictions.settings.path}], which compare [{', '.join(restrictions.settings.fields)}]; if the peer is to "
+        f"be trusted, add its name to [trust.subject_name] there"
     )
 
 
@@ -240,11 +287,16 @@ def _plaintext_http(view: View) -> str:
     )
 
 
+_BY_CODE = {Fault.UNKNOWN_AUTHORITY: _unknown_authority, Fault.WEAK: _weak}
+
 _SENTENCES = {
     Fault.NO_CERTIFICATE: _no_certificate,
-    Fault.UNKNOWN_AUTHORITY: _unknown_authority,
     Fault.EXPIRED: lambda view: f"{_distrust(view)}; it has expired; issue it a new one",
     Fault.NOT_YET_VALID: lambda view: f"{_distrust(view)}; it is not valid yet; check the clocks of both nodes",
+    Fault.NO_AUTHORITY: lambda view: (
+        f"{_distrust(view)}; what signed it, or stands above it, is not the certificate of an authority; have it "
+        f"issued by an authority"
+    ),
     Fault.WRONG_USE: lambda view: (
         f"{_distrust(view)}; its extended key usage does not allow this use; a node's certificate needs both "
         f"serverAuth and clientAuth, or no extended key usage"
@@ -271,7 +323,8 @@ _SENTENCES = {
     Fault.PLAINTEXT_HTTP: _plaintext_http,
     Fault.WRONG_KEY: lambda view: (
         f"the handshake with the peer{_of(view)} failed because a signature does not fit its certificate; a node "
-        f"there may use a key that is not its certificate's"
+        f"may use a key that is not its certificate's, or its certificate's signature is not that of the authority it "
+        f"names"
     ),
     Fault.TIMED_OUT: lambda view: (
         f"the peer{_of(view)} did not finish the handshake in time; it may be overloaded, not a node, or behind a "
@@ -279,6 +332,15 @@ _SENTENCES = {
     ),
     Fault.CLOSED: _closed,
 }
+
+
+def restricted_for_peer(exc: RestrictedTrustError) -> str:
+    """What the refused peer is told: its own names, nothing of what is allowed here."""
+    subject = exc.shown.subject if exc.shown is not None else ""
+    return (
+        f"the certificate [{subject}] is of a trusted authority, but its names [{', '.join(exc.names)}] "
+        f"match none of the trust restrictions of this node"
+    )
 
 
 def _other(exc: object) -> str:

@@ -12,6 +12,7 @@ Tests: tests/tls/test_handshake.py.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import sys
 from asyncio import sslproto
@@ -27,9 +28,11 @@ from hanse.tls.explain import (
     explain,
     fault_of,
     looks_like_tls,
+    restricted_for_peer,
 )
 from hanse.tls.identity import PeerCertificate, shown_certificate
 from hanse.tls.ssl_settings import TRANSPORT
+from hanse.tls.trust_restrictions import RestrictedTrustError, TrustRestrictions
 
 HANDSHAKE_TIMEOUT_S = 10.0
 LINGER_S = 1.0
@@ -93,6 +96,8 @@ class TlsProtocol(_SSLProtocol):  # type: ignore[misc]
         waiter: asyncio.Future[None] | None = None,
         on_failure: Callable[[BaseException, TlsProtocol], None] | None = None,
         plaintext_answer: bytes | None = None,
+        restrictions: TrustRestrictions | None = None,
+        restricted_answer: Callable[[str], bytes] | None = None,
         timeout_s: float = HANDSHAKE_TIMEOUT_S,
     ) -> None:
         super().__init__(
@@ -106,6 +111,8 @@ class TlsProtocol(_SSLProtocol):  # type: ignore[misc]
         )
         self._on_failure = on_failure
         self._plaintext_answer = plaintext_answer
+        self._restrictions = restrictions
+        self._restricted_answer = restricted_answer
         self._saw_first_bytes = False
         self._refused = False
         self._discarded = 0
@@ -159,11 +166,26 @@ class TlsProtocol(_SSLProtocol):  # type: ignore[misc]
 
     def _on_handshake_complete(self, handshake_exc: BaseException | type[BaseException] | None) -> None:
         if handshake_exc is None:
+            handshake_exc = self._restriction()
+        if handshake_exc is None:
             super()._on_handshake_complete(None)
             return
         # asyncio passes the bare class when the peer closed during the handshake
         error = handshake_exc() if isinstance(handshake_exc, type) else handshake_exc
         self._refuse(error)
+
+    def _restriction(self) -> RestrictedTrustError | None:
+        """Judged here, so that no byte of the peer is read before; OpenSSL has no more alerts to send by now."""
+        try:
+            if self._restrictions is not None:
+                self._restrictions.check(self._sslobj)
+            return None
+        except RestrictedTrustError as error:
+            if self._restricted_answer is not None:
+                self._sslobj.write(self._restricted_answer(restricted_for_peer(error)))
+            with contextlib.suppress(ssl.SSLError):  # the close is in the buffer; the peer's is not waited for
+                self._sslobj.unwrap()
+            return error
 
     def _check_handshake_timeout(self) -> None:
         if self._state is sslproto.SSLProtocolState.DO_HANDSHAKE:

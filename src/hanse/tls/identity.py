@@ -19,6 +19,13 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 
+from hanse.tls import der
+from hanse.tls.authority import COMMON_NAME_OTHER
+
+_STRINGS = {0x0C: "utf-8", 0x13: "ascii", 0x16: "ascii", 0x14: "latin-1", 0x1E: "utf-16-be", 0x1C: "utf-32-be"}
+"""The string types of ASN.1: UTF8, Printable, IA5, Teletex, BMP and Universal."""
+_EXPLICIT_0 = 0xA0
+
 Rdns = tuple[tuple[tuple[str, str], ...], ...]
 """A distinguished name in parts: its RDNs, most significant first, each a sorted tuple of (attribute oid, value).
 
@@ -37,7 +44,7 @@ class PeerCertificate(msgspec.Struct, frozen=True):
 
     `proven_issuers`: the authorities above it on the chain that OpenSSL verified, the trust anchor included. Empty when
     nothing was verified. A name that belongs to one trust anchor is never here because another authority took it.
-    `anchor_sha256`: the fingerprint of that trust anchor, which tells authorities of the same name apart.
+    `proven_fingerprints`: the SHA-256 of all of them (of the certificate itself where that is trusted), anchor last.
     """
 
     subject: str
@@ -50,7 +57,14 @@ class PeerCertificate(msgspec.Struct, frozen=True):
     fingerprint_sha256: str
     subject_rdns: Rdns = ()
     proven_issuers: tuple[Rdns, ...] = ()
-    anchor_sha256: str = ""
+    proven_fingerprints: tuple[str, ...] = ()
+    common_names: tuple[str, ...] = ()
+    """The names of type commonName among the subject alternative names, which are not the subject's CN."""
+
+    @property
+    def anchor_sha256(self) -> str:
+        """The fingerprint of the trust anchor, which tells authorities of one name apart; empty without one."""
+        return self.proven_fingerprints[-1] if self.proven_fingerprints else ""
 
     @property
     def common_name(self) -> str | None:
@@ -157,7 +171,8 @@ def read_certificate(
         fingerprint_sha256=fingerprint(certificate),
         subject_rdns=structured(certificate.subject),
         proven_issuers=proven_issuers(chain, anchors),
-        anchor_sha256=fingerprint(chain[-1]) if chain else "",
+        common_names=alternative_common_names(certificate),
+        proven_fingerprints=tuple(fingerprint(one) for one in chain[1:] or chain),
     )
 
 
@@ -169,6 +184,28 @@ def alternative_names(certificate: x509.Certificate) -> tuple[tuple[str, ...], t
         return (), ()
     addresses = names.get_values_for_type(x509.IPAddress)
     return tuple(names.get_values_for_type(x509.DNSName)), tuple(str(address) for address in addresses)
+
+
+def alternative_common_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The otherNames with the OID of commonName; one that is no string, or cannot be printed, is none."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    others = names.get_values_for_type(x509.OtherName)
+    texts = [_text(other.value) for other in others if other.type_id == COMMON_NAME_OTHER]
+    return tuple(text for text in texts if text and text.isprintable())
+
+
+def _text(value: bytes) -> str | None:
+    """The string of an otherName; some tools tag it twice."""
+    try:
+        element = der.read_one(value)
+        if element.tag == _EXPLICIT_0:
+            element = der.read_one(element.content)
+        return element.content.decode(_STRINGS[element.tag]) if element.tag in _STRINGS else None
+    except ValueError:
+        return None
 
 
 def peer_certificate(transport: asyncio.BaseTransport) -> PeerCertificate | None:

@@ -59,7 +59,7 @@ def read_trusted(settings: SslSettings, identity: KeyMaterial | None) -> tuple[x
     would be a node of this cluster.
     """
     if settings.truststore is not None:
-        return _trusted_of_store(settings.truststore)
+        return read_trusted_store(settings.truststore)
     if settings.authorities is not None:
         setting = f"{settings.prefix}.certificate_authorities"
         files = [read_certificates(path, setting, "PEM certificate_authorities") for path in settings.authorities]
@@ -69,7 +69,7 @@ def read_trusted(settings: SslSettings, identity: KeyMaterial | None) -> tuple[x
 
 def read_certificates(path: Path, setting: str, what: str) -> tuple[x509.Certificate, ...]:
     """Every certificate in a PEM file; one at least."""
-    data = _read_file(path, setting, what)
+    data = read_file(path, setting, what)
     try:
         return tuple(x509.load_pem_x509_certificates(data))
     except ValueError as error:
@@ -80,7 +80,7 @@ def read_certificates(path: Path, setting: str, what: str) -> tuple[x509.Certifi
 
 
 def _read_key(path: Path, setting: str, passphrase: str | None) -> PrivateKey:
-    data = _read_file(path, setting, "PEM private key")
+    data = read_file(path, setting, "PEM private key")
     where = f"cannot read configured [PEM private key] [{path}] in [{setting}]"
     encrypted = b"ENCRYPTED" in data
     if encrypted and passphrase is None:
@@ -102,7 +102,8 @@ def _usable(key: object, where: str) -> PrivateKey:
     return key
 
 
-def _read_file(path: Path, setting: str, what: str) -> bytes:
+def read_file(path: Path, setting: str, what: str) -> bytes:
+    """The bytes of a file of bounded size. Raises SettingsError naming the setting."""
     where = f"cannot read configured [{what}] [{path}] in [{setting}] because"
     try:
         if path.is_dir():
@@ -121,7 +122,7 @@ def _read_file(path: Path, setting: str, what: str) -> bytes:
 
 
 def open_store(store: StoreSettings, use: str) -> pkcs12.PKCS12KeyAndCertificates:
-    data = _read_file(store.path, store.setting, f"{store.type} keystore")
+    data = read_file(store.path, store.setting, f"{store.type} keystore")
     password = None if store.password is None else store.password.encode()
     try:
         return pkcs12.load_pkcs12(data, password)
@@ -134,8 +135,13 @@ def open_store(store: StoreSettings, use: str) -> pkcs12.PKCS12KeyAndCertificate
 
 
 def _identity_of_store(store: StoreSettings) -> KeyMaterial:
-    found = open_store(store, "")
     where = f"cannot use the keystore [{store.path}] in [{store.setting}]"
+    if store.key_password not in (None, store.password):
+        raise SettingsError(
+            f"{where} because [{store.setting.removesuffix('path')}secure_key_password] differs from the password of "
+            f"the store; only stores with one password can be read"
+        )
+    found = open_store(store, "")
     if found.key is None or found.cert is None:
         raise SettingsError(f"{where} because it does not hold a private key with its certificate")
     key = _usable(found.key, where)
@@ -151,7 +157,8 @@ def _issuer(certificate: x509.Certificate, candidates: list[x509.Certificate]) -
     return next((other for other in candidates if other.subject == certificate.issuer), None)
 
 
-def _trusted_of_store(store: StoreSettings) -> tuple[x509.Certificate, ...]:
+def read_trusted_store(store: StoreSettings) -> tuple[x509.Certificate, ...]:
+    """Every trusted certificate in a truststore; one at least."""
     found = open_store(store, " (as a truststore)")
     trusted = tuple(entry.certificate for entry in found.additional_certs)
     if not trusted:

@@ -5,6 +5,7 @@ Reads values only; `key_material.py` reads the files they name. Tests: tests/tls
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ from hanse.settings.registry import Scope, Setting, Settings, boolean, choice, o
 
 TRANSPORT = "xpack.security.transport.ssl"
 HTTP = "xpack.security.http.ssl"
+REMOTE_SERVER = "xpack.security.remote_cluster_server.ssl"
+REMOTE_CLIENT = "xpack.security.remote_cluster_client.ssl"
+DIAGNOSE_TRUST = boolean(
+    "xpack.security.ssl.diagnose.trust", True, Scope.STATIC, "whether a failure of trust is logged with its reason"
+)
 
 PROTOCOLS = ("TLSv1.3", "TLSv1.2", "TLSv1.1", "TLSv1", "SSLv3", "SSLv2Hello")
 USABLE_PROTOCOLS = ("TLSv1.3", "TLSv1.2")
@@ -31,8 +37,28 @@ _JAVA_CIPHER = re.compile(
 )
 
 
-def ssl_settings(prefix: str, *, enabled: bool = False, client_authentication: str = "none") -> list[Setting[Any]]:
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What the prefixes do not have in common."""
+
+    enabled: bool = False
+    client_authentication: str | None = "none"
+    """Its default; None where there is no such setting, since that side only dials."""
+    has_verification_mode: bool = True
+
+
+_USES = {
+    TRANSPORT: _Use(client_authentication="required"),
+    HTTP: _Use(),
+    REMOTE_SERVER: _Use(enabled=True, has_verification_mode=False),
+    REMOTE_CLIENT: _Use(enabled=True, client_authentication=None),
+}
+X509_FIELDS = ("subjectAltName.otherName.commonName", "subjectAltName.dnsName")
+
+
+def ssl_settings(prefix: str) -> list[Setting[Any]]:
     """Every setting below `prefix`, with the defaults of that context."""
+    use = _USES[prefix]
     files = {
         "key": "PEM private key, relative to the config directory",
         "key_passphrase": "passphrase of the PEM private key",
@@ -46,6 +72,7 @@ def ssl_settings(prefix: str, *, enabled: bool = False, client_authentication: s
         "truststore.type": "PKCS12",
         "truststore.password": "password of the truststore",
         "truststore.algorithm": "accepted and not used",
+        "trust_restrictions.path": "YAML file with the names that a trusted certificate must carry besides",
     }
     secure = {
         "secure_key_passphrase": "passphrase of the PEM private key",
@@ -54,21 +81,9 @@ def ssl_settings(prefix: str, *, enabled: bool = False, client_authentication: s
         "truststore.secure_password": "password of the truststore",
     }
     return [
-        boolean(f"{prefix}.enabled", enabled, Scope.STATIC, "speak TLS on this port"),
-        choice(
-            f"{prefix}.verification_mode",
-            "full",
-            ("full", "certificate", "none"),
-            Scope.STATIC,
-            "full: chain, and the name or address that was dialled; certificate: chain; none: nothing",
-        ),
-        choice(
-            f"{prefix}.client_authentication",
-            client_authentication,
-            ("required", "optional", "none"),
-            Scope.STATIC,
-            "whether the side that dials must show a certificate",
-        ),
+        boolean(f"{prefix}.enabled", use.enabled, Scope.STATIC, "speak TLS on this port"),
+        *_checks(prefix, use),
+        _x509_fields(f"{prefix}.trust_restrictions.x509_fields"),
         strings(
             f"{prefix}.certificate_authorities", Scope.STATIC, "PEM files; every certificate in them is trusted equally"
         ),
@@ -77,6 +92,42 @@ def ssl_settings(prefix: str, *, enabled: bool = False, client_authentication: s
         *(optional_string(f"{prefix}.{name}", Scope.STATIC, help) for name, help in files.items()),
         *(optional_string(f"{prefix}.{name}", Scope.SECURE, help) for name, help in secure.items()),
     ]
+
+
+def _checks(prefix: str, use: _Use) -> list[Setting[Any]]:
+    mode = choice(
+        f"{prefix}.verification_mode",
+        "full",
+        ("full", "certificate", "none"),
+        Scope.STATIC,
+        "full: chain, and the name or address that was dialled; certificate: chain; none: nothing",
+    )
+    asked = choice(
+        f"{prefix}.client_authentication",
+        use.client_authentication or "none",
+        ("required", "optional", "none"),
+        Scope.STATIC,
+        "whether the side that dials must show a certificate",
+    )
+    return [mode] * use.has_verification_mode + [asked] * (use.client_authentication is not None)
+
+
+def _x509_fields(key: str) -> Setting[tuple[str, ...]]:
+    """Elasticsearch takes the names in any case."""
+    plain = strings(key, Scope.STATIC, f"which names trust_restrictions compares: {', '.join(X509_FIELDS)}")
+    known = {field.lower(): field for field in X509_FIELDS}
+
+    def parse(raw: Any, name: str) -> tuple[str, ...]:
+        values = plain.parse(raw, name)
+        for value in values:
+            if value.lower() not in known:
+                raise IllegalArgumentError(
+                    f"{value} is not a supported x509 field for trust restrictions in [{name}]. Recognised values are "
+                    f"[{','.join(X509_FIELDS)}]"
+                )
+        return tuple(known[value.lower()] for value in values)
+
+    return Setting(key, parse, X509_FIELDS[:1], plain.scope, plain.help, X509_FIELDS[0])
 
 
 def _named(key: str, what: str, allowed: Sequence[str], default: tuple[str, ...]) -> Setting[tuple[str, ...]]:
@@ -95,8 +146,8 @@ def _named(key: str, what: str, allowed: Sequence[str], default: tuple[str, ...]
 
 
 TLS_SETTINGS: list[Setting[Any]] = [
-    *ssl_settings(TRANSPORT, client_authentication="required"),
-    *ssl_settings(HTTP),
+    *(setting for prefix in _USES for setting in ssl_settings(prefix)),
+    DIAGNOSE_TRUST,
 ]
 """What the node's registry declares for this room."""
 
@@ -109,6 +160,16 @@ class StoreSettings:
     path: Path
     type: str
     password: str | None
+    key_password: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RestrictionSettings:
+    """Where the names are that a peer's certificate must carry, and in which fields of it."""
+
+    setting: str
+    path: Path
+    fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +188,8 @@ class SslSettings:
     keystore: StoreSettings | None
     authorities: tuple[Path, ...] | None
     truststore: StoreSettings | None
+    restrictions: RestrictionSettings | None = None
+    diagnoses_trust: bool = True
 
     @property
     def has_identity(self) -> bool:
@@ -137,22 +200,21 @@ def read_ssl_settings(
     settings: Settings, prefix: str, config_dir: Path, secure: Mapping[str, str] | None = None
 ) -> SslSettings:
     """The values below `prefix`. Raises SettingsError with Elasticsearch's wording, naming the setting."""
+    reader = _Reader(settings, prefix, config_dir, secure or {})
+    reader.refuse_unset_enabled()
     try:
-        return _Reader(settings, prefix, config_dir, secure or {}).read()
-    except IllegalArgumentError as error:
-        raise SettingsError(error.reason) from error
+        return reader.read()
+    except (IllegalArgumentError, SettingsError) as error:
+        raise SettingsError(f"failed to load SSL configuration [{prefix}] - {error.reason}") from error
 
 
 class _Reader:
     def __init__(self, settings: Settings, prefix: str, config_dir: Path, secure: Mapping[str, str]) -> None:
-        client_authentication = "required" if prefix == TRANSPORT else "none"
-        declared = ssl_settings(prefix, client_authentication=client_authentication)
-        self._declared = {setting.key: setting for setting in declared}
+        self._declared = {setting.key: setting for setting in ssl_settings(prefix)}
         self._settings, self._prefix, self._config_dir, self._secure = settings, prefix, config_dir, secure
 
     def read(self) -> SslSettings:
         prefix = self._prefix
-        self._refuse_unset_enabled()
         self._refuse_both("certificate_authorities", "truststore.path")
         self._refuse_both("certificate", "keystore.path")
         self._refuse_both("key", "keystore.path")
@@ -164,29 +226,46 @@ class _Reader:
         return SslSettings(
             prefix=prefix,
             enabled=self._value("enabled"),
-            verification_mode=self._value("verification_mode"),
-            client_authentication=self._value("client_authentication"),
+            verification_mode=self._value("verification_mode", "full"),
+            client_authentication=self._value("client_authentication", "none"),
             protocols=self._protocols(),
             ciphers=self._ciphers(),
-            key=self._path("key"),
+            key=self._path("key", "PEM private key"),
             key_passphrase=self._password("key_passphrase", "secure_key_passphrase"),
-            certificate=self._path("certificate"),
+            certificate=self._path("certificate", "PEM certificate"),
             keystore=self._store("keystore"),
-            authorities=None if listed is None else tuple(self._config_dir / path for path in listed),
+            authorities=None
+            if listed is None
+            else tuple(self._placed("certificate_authorities", "PEM certificate_authorities", path) for path in listed),
             truststore=self._store("truststore"),
+            restrictions=self._restrictions(),
+            diagnoses_trust=self._settings.read(DIAGNOSE_TRUST),
         )
 
-    def _value(self, name: str) -> Any:
-        return self._settings.read(self._declared[f"{self._prefix}.{name}"])
+    def _value(self, name: str, undeclared: Any = None) -> Any:
+        setting = self._declared.get(f"{self._prefix}.{name}")
+        return undeclared if setting is None else self._settings.read(setting)
 
     def _is_set(self, name: str) -> bool:
         return f"{self._prefix}.{name}" in self._settings
 
-    def _path(self, name: str) -> Path | None:
+    def _path(self, name: str, what: str) -> Path | None:
         value = self._value(name)
-        return None if value is None else self._config_dir / value
+        return None if value is None else self._placed(name, what, value)
 
-    def _refuse_unset_enabled(self) -> None:
+    def _placed(self, name: str, what: str, value: str) -> Path:
+        return file_below(self._config_dir, value, f"{self._prefix}.{name}", what)
+
+    def _restrictions(self) -> RestrictionSettings | None:
+        path = self._path("trust_restrictions.path", "trust_restrictions")
+        fields = self._value("trust_restrictions.x509_fields")
+        if path is None:
+            return None
+        return RestrictionSettings(f"{self._prefix}.trust_restrictions.path", path, fields)
+
+    def refuse_unset_enabled(self) -> None:
+        if _USES[self._prefix].enabled:
+            return
         present = sorted(key for key in self._settings if key.startswith(self._prefix + "."))
         if present and not self._is_set("enabled"):
             raise SettingsError(
@@ -208,7 +287,7 @@ class _Reader:
         return hidden if hidden is not None else value
 
     def _store(self, name: str) -> StoreSettings | None:
-        path = self._path(f"{name}.path")
+        path = self._path(f"{name}.path", f"PKCS12 {name}")
         if path is None:
             return None
         type_setting = f"{self._prefix}.{name}.type"
@@ -221,7 +300,10 @@ class _Reader:
                 f"[PKCS12] if it is one"
             )
         password = self._password(f"{name}.password", f"{name}.secure_password")
-        return StoreSettings(f"{self._prefix}.{name}.path", path, "PKCS12", password)
+        key_password = None
+        if name == "keystore":
+            key_password = self._password(f"{name}.key_password", f"{name}.secure_key_password")
+        return StoreSettings(f"{self._prefix}.{name}.path", path, "PKCS12", password, key_password)
 
     def _protocols(self) -> tuple[str, ...]:
         usable = tuple(name for name in USABLE_PROTOCOLS if name in self._value("supported_protocols"))
@@ -247,6 +329,21 @@ class _Reader:
             return DEFAULT_CIPHERS
         old = [openssl_cipher(name) for name in suites if name not in TLS_1_3_SUITES]
         return ":".join(old) or DEFAULT_CIPHERS
+
+
+def file_below(config_dir: Path, value: str, setting: str, what: str) -> Path:
+    """A file that a setting names, which has to lie below the config directory. Raises SettingsError.
+
+    Judged by its name: a link there may point elsewhere, as those of mounted secrets do.
+    """
+    path = config_dir / value
+    folder = os.path.abspath(config_dir)
+    if not Path(os.path.abspath(path)).is_relative_to(folder):
+        raise SettingsError(
+            f"cannot read configured [{what}] [{path}] in [{setting}] because access to read the file is blocked; SSL "
+            f"resources should be placed in the [{folder}] directory"
+        )
+    return path
 
 
 def openssl_cipher(name: str) -> str:

@@ -14,7 +14,13 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from hanse.errors import ContentTooLongError, HanseError, RejectedExecutionError, TaskCancelledError
+from hanse.errors import (
+    ConnectTransportError,
+    ContentTooLongError,
+    HanseError,
+    RejectedExecutionError,
+    TaskCancelledError,
+)
 from hanse.tls import endpoints
 from hanse.tls.contexts import TlsContexts
 from hanse.tls.handshake import HandshakeFailure
@@ -34,7 +40,7 @@ from hanse.transport.frames import (
     Response,
     Violation,
 )
-from hanse.transport.hello import HELLO_TIMEOUT_S, HTTP_ANSWER, AcceptingHello, Close, Established, Send
+from hanse.transport.hello import HELLO_TIMEOUT_S, HTTP_ANSWER, AcceptingHello, Close, Established, Send, refusal
 from hanse.transport.identities import decode_identity
 from hanse.transport.identity import Identity
 from hanse.transport.payloads import Complete
@@ -72,7 +78,13 @@ class TransportServer:
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Binds; returns the bound address (with the port the system chose for port 0)."""
         self._listener = await endpoints.listen(
-            self._accept, host, port, self._contexts, on_refused=self._refused, plaintext_answer=HTTP_ANSWER
+            self._accept,
+            host,
+            port,
+            self._contexts,
+            on_refused=self._refused,
+            plaintext_answer=HTTP_ANSWER,
+            restricted_answer=lambda sentence: refusal(ConnectTransportError(sentence)),
         )
         bound = self._listener.sockets[0].getsockname()
         return bound[0], bound[1]

@@ -162,7 +162,7 @@ async def test_an_accepted_authority_is_never_without_a_ceiling(two: Two) -> Non
     authority = store.entries("trusted_authority")["munich"]
     visitor = PeerCertificate(
         "CN=n", "CN=ca", "1", (), (), MOMENT, MOMENT, "0" * 64, (), (((("2.5.4.3", "ca"),),),),
-        anchor_sha256=authority["fingerprint_sha256"],
+        proven_fingerprints=(authority["fingerprint_sha256"],),
     )  # fmt: skip
     origin = Origin("transport", "10.0.0.1:9300", visitor)
     ceiling = peers.ceiling(origin)
@@ -174,7 +174,7 @@ async def test_an_accepted_authority_is_never_without_a_ceiling(two: Two) -> Non
     assert "accepted by invitation as [munich]" in ceiling.refusal
     assert not ceiling.permission.allows_somewhere("indices:data/read/search")
     unproven = peers.ceiling(
-        Origin("transport", "", msgspec.structs.replace(visitor, proven_issuers=(), anchor_sha256=""))
+        Origin("transport", "", msgspec.structs.replace(visitor, proven_issuers=(), proven_fingerprints=()))
     )
     assert unproven is not None
     assert "was not verified on this connection" in unproven.refusal

@@ -6,7 +6,7 @@ do not tell which users exist. Tests: tests/security/test_authentication.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,13 +15,16 @@ from hanse.security.passwords import PasswordHasher, dummy_hash
 from hanse.security.realms import file, native
 from hanse.security.realms.file import FileRealm
 from hanse.security.realms.native import Account, NativeRealm
+from hanse.security.realms.pki import IsOwn, PkiRealm, pki_realm_names
 from hanse.security.realms.reserved import ReservedRealm
 from hanse.security.store import SecurityStore
 from hanse.security.verified import VerifiedCredentials
 from hanse.settings.registry import Setting, Settings
+from hanse.tls.identity import PeerCertificate
 from hanse.transport.identity import Identity
 
-_PREFIX = "xpack.security.authc.realms."
+REALMS = "xpack.security.authc.realms."
+"""What the settings of realms begin with."""
 
 
 class Realm(Protocol):
@@ -52,8 +55,10 @@ class RealmChain:
         store: SecurityStore | None = None,
         api_keys_enabled: bool = True,
         run_as_enabled: bool = True,
+        certificate_realms: Sequence[PkiRealm] = (),
     ) -> None:
         self.realms = tuple(realms)
+        self.certificate_realms = tuple(certificate_realms)
         self.verified = verified
         self.store = store
         self.api_keys_enabled = api_keys_enabled
@@ -62,11 +67,18 @@ class RealmChain:
 
     @classmethod
     def from_settings(
-        cls, settings: Settings, store: SecurityStore, node_name: str = "", *, config_dir: Path | None = None
+        cls,
+        settings: Settings,
+        store: SecurityStore,
+        node_name: str = "",
+        *,
+        config_dir: Path | None = None,
+        secure: Mapping[str, str] | None = None,
+        is_own: IsOwn = lambda certificate: False,
     ) -> RealmChain:
         """The chain as configured; reserved, file and native are there without configuration, in that order.
 
-        Without a `config_dir` there is no file realm.
+        Without a `config_dir` there is neither a file realm nor a PKI realm.
         """
         name = _configured_name(settings, native.TYPE) or native.DEFAULT_NAME
         ordered: list[tuple[int, Realm]] = []
@@ -91,6 +103,19 @@ class RealmChain:
             store=store,
             api_keys_enabled=settings.read(security_settings.API_KEY_ENABLED),
             run_as_enabled=settings.read(security_settings.RUN_AS_ENABLED),
+            certificate_realms=[
+                PkiRealm.from_settings(
+                    settings,
+                    pki,
+                    store,
+                    config_dir=config_dir,
+                    secure=secure or {},
+                    node_name=node_name,
+                    is_own=is_own,
+                )
+                for pki in (pki_realm_names(settings) if config_dir is not None else ())
+                if config_dir is not None
+            ],
         )
 
     async def authenticate(self, username: str, password: str) -> Identity | None:
@@ -108,6 +133,11 @@ class RealmChain:
             await self.verified.check(username, password, self._dummy)
         return None
 
+    def of_certificate(self, certificate: PeerCertificate) -> Identity | None:
+        """The user of a client certificate that a handshake has verified; the first PKI realm that knows one."""
+        found = (realm.user(certificate) for realm in self.certificate_realms)
+        return next((identity for identity in found if identity is not None), None)
+
     def find(self, username: str) -> Identity | None:
         """The user by name, for run-as; disabled users are not found."""
         for realm in self.realms:
@@ -122,7 +152,7 @@ class RealmChain:
 
 def _configured_name(settings: Settings, type: str) -> str | None:
     """The name that elasticsearch.yml gives the realm of a type."""
-    prefix = f"{_PREFIX}{type}."
+    prefix = f"{REALMS}{type}."
     return next((key[len(prefix) :].split(".")[0] for key in settings if key.startswith(prefix)), None)
 
 

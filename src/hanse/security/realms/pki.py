@@ -1,0 +1,200 @@
+"""The PKI realm: users who show a client certificate over HTTPS, with roles from role mappings.
+
+The certificate was verified by the handshake; only one that was, by the trust of the HTTP port, gets here. A
+certificate of the authority of this cluster's own nodes is a node's until a role mapping says what it may do as a user:
+without one it is nobody here. The user's name is what `username_pattern` finds in the subject, and nothing when there
+is any doubt (subjects.py). Tests: tests/security/test_pki_realm.py, tests/journeys/test_pki.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import re2
+import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from hanse.errors import SettingsError
+from hanse.security import settings as declared
+from hanse.security.role_mapping_actions import KIND
+from hanse.security.role_mappings import MappedUser, mapped_roles
+from hanse.security.store import SecurityStore
+from hanse.security.subjects import username_of
+from hanse.settings.registry import Settings
+from hanse.tls.identity import PeerCertificate
+from hanse.tls.key_material import read_certificates, read_trusted_store
+from hanse.tls.ssl_settings import StoreSettings, file_below
+from hanse.transport.identity import Identity, RealmRef
+
+log = structlog.get_logger(__name__)
+
+_re2: Any = re2  # the module has no types
+TYPE = "pki"
+REMEMBERED_MAX = 1000
+_NO_MAPPINGS: Mapping[str, dict[str, Any]] = {}
+"""Always the same, so that what was judged without mappings is remembered too."""
+
+IsOwn = Callable[[PeerCertificate], bool]
+
+
+class PkiRealm:
+    """Knows users by certificate, never by password or name."""
+
+    def __init__(
+        self,
+        name: str,
+        store: SecurityStore,
+        *,
+        pattern: Any,
+        authorities: Callable[[], frozenset[str] | None] = lambda: None,
+        files: tuple[Path, ...] = (),
+        node_name: str = "",
+        is_own: IsOwn = lambda certificate: False,
+    ) -> None:
+        """`authorities` reads the SHA-256 fingerprints, one of which has to stand above a certificate; None: any."""
+        self.name = name
+        self._store = store
+        self._pattern = pattern
+        self._read_authorities = authorities
+        self._authorities = authorities()
+        self.files = files
+        self._realm = RealmRef(name, TYPE, node_name)
+        self._is_own = is_own
+        self._remembered: dict[PeerCertificate, tuple[Any, Any, Identity | None]] = {}
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: Settings,
+        name: str,
+        store: SecurityStore,
+        *,
+        config_dir: Path,
+        secure: Mapping[str, str],
+        node_name: str,
+        is_own: IsOwn,
+    ) -> PkiRealm:
+        """Raises SettingsError naming the setting."""
+        delegation = declared.PKI_DELEGATION.at(name)
+        if settings.read(delegation):
+            raise SettingsError(f"[{delegation.key}] is [true], but delegated PKI authentication is not there yet")
+        return cls(
+            name,
+            store,
+            pattern=_pattern(settings, name),
+            authorities=lambda: _authorities(settings, name, config_dir, secure),
+            files=_files(settings, name, config_dir),
+            node_name=node_name,
+            is_own=is_own,
+        )
+
+    def reload(self) -> None:
+        """Reads the realm's authorities anew; files that cannot be used change nothing."""
+        try:
+            found = self._read_authorities()
+        except SettingsError as error:
+            log.error(
+                "the authorities of a PKI realm cannot be read, they stay as they were",
+                realm=self.name,
+                why=error.reason,
+            )
+            return
+        if found != self._authorities:
+            self._authorities = found
+            log.info("the authorities of a PKI realm were read", realm=self.name)
+
+    def user(self, certificate: PeerCertificate) -> Identity | None:
+        """The user this certificate stands for, None when it stands for none."""
+        if not certificate.proven_fingerprints or certificate.not_after < datetime.now(UTC):
+            return None
+        mappings, authorities = self._store.entries(KIND) or _NO_MAPPINGS, self._authorities
+        known = self._remembered.get(certificate)
+        # Both are replaced as a whole when they change, the authorities by another thread: what was judged by others
+        # does not count.
+        if known is None or known[0] is not mappings or known[1] is not authorities:
+            if len(self._remembered) >= REMEMBERED_MAX:
+                self._remembered.clear()
+            identity = self._judge(certificate, mappings, authorities)
+            known = self._remembered[certificate] = (mappings, authorities, identity)
+        return known[2]
+
+    def _judge(
+        self,
+        certificate: PeerCertificate,
+        mappings: Mapping[str, dict[str, Any]],
+        authorities: frozenset[str] | None,
+    ) -> Identity | None:
+        subject, why = certificate.subject, ""
+        try:
+            if authorities is not None and authorities.isdisjoint(certificate.proven_fingerprints):
+                raise ValueError("none of the realm's certificate authorities stands above it")
+            username = username_of(subject, self._pattern)
+            metadata = {"pki_dn": subject}
+            roles = mapped_roles(mappings, MappedUser(username, self.name, subject, metadata=metadata))
+            if not roles and self._is_own(certificate):
+                raise ValueError("it is of the authority of this cluster's nodes and no role mapping names it")
+            return Identity(username, roles, self._realm, metadata=metadata)
+        except ValueError as error:
+            why = str(error)
+        log.warning("a client certificate is not a user of the realm", realm=self.name, subject=subject, why=why)
+        return None
+
+
+def pki_realm_names(settings: Settings) -> list[str]:
+    """The enabled realms of this type, in order."""
+    prefix = "xpack.security.authc.realms.pki."
+    names = {key.removeprefix(prefix).partition(".")[0] for key in settings if key.startswith(prefix)}
+    enabled = [name for name in names if settings.read(declared.PKI_ENABLED.at(name))]
+    return sorted(enabled, key=lambda name: (settings.read(declared.PKI_ORDER.at(name)), name))
+
+
+def _pattern(settings: Settings, name: str) -> Any:
+    setting = declared.PKI_USERNAME_PATTERN.at(name)
+    text = settings.read(setting)
+    try:
+        compiled = _re2.compile(text)
+    except re2.error as error:
+        raise SettingsError(f"[{text}] in [{setting.key}] is not a regular expression") from error
+    if compiled.groups < 1:
+        raise SettingsError(f"[{text}] in [{setting.key}] has no group that says what the name is")
+    return compiled
+
+
+def _authorities(settings: Settings, name: str, config_dir: Path, secure: Mapping[str, str]) -> frozenset[str] | None:
+    listed = declared.PKI_AUTHORITIES.at(name)
+    store = _store(settings, name, config_dir, secure)
+    if listed.key in settings and store is not None:
+        raise SettingsError(f"cannot specify both [{listed.key}] and [{store.setting}]")
+    if store is not None:
+        return _fingerprints(read_trusted_store(store))
+    if listed.key not in settings:
+        return None
+    what = "PEM certificate_authorities"
+    paths = [file_below(config_dir, value, listed.key, what) for value in settings.read(listed)]
+    return _fingerprints(one for path in paths for one in read_certificates(path, listed.key, what))
+
+
+def _files(settings: Settings, name: str, config_dir: Path) -> tuple[Path, ...]:
+    store = settings.read(declared.PKI_TRUSTSTORE.at(name))
+    named = [*settings.read(declared.PKI_AUTHORITIES.at(name)), *([] if store is None else [store])]
+    return tuple(config_dir / value for value in named)
+
+
+def _store(settings: Settings, name: str, config_dir: Path, secure: Mapping[str, str]) -> StoreSettings | None:
+    setting = declared.PKI_TRUSTSTORE.at(name)
+    value = settings.read(setting)
+    if value is None:
+        return None
+    path = file_below(config_dir, value, setting.key, "PKCS12 truststore")
+    hidden = secure.get(declared.PKI_TRUSTSTORE_SECURE_PASSWORD.at(name).key)
+    plain = settings.read(declared.PKI_TRUSTSTORE_PASSWORD.at(name))
+    return StoreSettings(setting.key, path, "PKCS12", plain if hidden is None else hidden)
+
+
+def _fingerprints(certificates: Any) -> frozenset[str]:
+    found: list[x509.Certificate] = list(certificates)
+    return frozenset(one.fingerprint(hashes.SHA256()).hex() for one in found)
