@@ -366,7 +366,8 @@ async def test_a_node_whose_authority_is_unknown_there_is_not_connected(
     with pytest.raises(ConnectTransportError, match="does not trust the authority that signed this node's certificate"):
         await connect("127.0.0.1", port, hello("stranger"), contexts)
     assert server.connection_count == 0
-    assert server.refused_handshakes == 1
+    assert server._contexts is not None
+    assert server._contexts.refused_handshakes >= 1
 
 
 async def test_a_server_with_a_name_of_its_own_is_not_believed(

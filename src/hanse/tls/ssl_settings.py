@@ -53,12 +53,14 @@ _USES = {
     REMOTE_SERVER: _Use(enabled=True, has_verification_mode=False),
     REMOTE_CLIENT: _Use(enabled=True, client_authentication=None),
 }
+_OF_OTHER_ROOMS = _Use()
+"""For prefixes that are declared elsewhere."""
 X509_FIELDS = ("subjectAltName.otherName.commonName", "subjectAltName.dnsName")
 
 
 def ssl_settings(prefix: str) -> list[Setting[Any]]:
     """Every setting below `prefix`, with the defaults of that context."""
-    use = _USES[prefix]
+    use = _USES.get(prefix, _OF_OTHER_ROOMS)
     files = {
         "key": "PEM private key, relative to the config directory",
         "key_passphrase": "passphrase of the PEM private key",
@@ -264,7 +266,7 @@ class _Reader:
         return RestrictionSettings(f"{self._prefix}.trust_restrictions.path", path, fields)
 
     def refuse_unset_enabled(self) -> None:
-        if _USES[self._prefix].enabled:
+        if _USES.get(self._prefix, _OF_OTHER_ROOMS).enabled:
             return
         present = sorted(key for key in self._settings if key.startswith(self._prefix + "."))
         if present and not self._is_set("enabled"):

@@ -23,7 +23,6 @@ from hanse.errors import (
 )
 from hanse.tls import endpoints
 from hanse.tls.contexts import TlsContexts
-from hanse.tls.handshake import HandshakeFailure
 from hanse.tls.identity import PeerCertificate, peer_certificate
 from hanse.transport.actions import Origin
 from hanse.transport.channel import CLOSE_TIMEOUT_S, Channel
@@ -65,7 +64,6 @@ class TransportServer:
         self._contexts = contexts
         self._listener: asyncio.Server | None = None
         self._connections: set[ServedConnection] = set()
-        self.refused_handshakes = 0
 
     @property
     def connections(self) -> list[ServedConnection]:
@@ -82,7 +80,6 @@ class TransportServer:
             host,
             port,
             self._contexts,
-            on_refused=self._refused,
             plaintext_answer=HTTP_ANSWER,
             restricted_answer=lambda sentence: refusal(ConnectTransportError(sentence)),
         )
@@ -101,9 +98,6 @@ class TransportServer:
 
     def _accept(self) -> ServedConnection:
         return ServedConnection(self._hello(), self._on_request, self._connections, self._contexts)
-
-    def _refused(self, failure: HandshakeFailure) -> None:
-        self.refused_handshakes += 1  # the sentence was logged where the handshake failed
 
 
 class ServedConnection(Channel):
