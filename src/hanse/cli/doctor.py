@@ -1,7 +1,7 @@
 """`hanse doctor`: walks the whole way to other clusters and says what holds, what does not, and what mends it.
 
 What needs no running node is looked at with the node's own files; the rest is asked over HTTP, as a temporary
-superuser. Exit status 1 when something does not hold. Tests: tests/cli/test_doctor.py, tests/journeys/test_doctor.py.
+superuser. Exit status 1 when something does not hold. Tests: tests/journeys/test_doctor.py.
 """
 
 from __future__ import annotations
