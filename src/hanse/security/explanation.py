@@ -193,7 +193,7 @@ class Explanations:
         if ceiling.refusal:
             peer["why"] = ceiling.refusal
         section["peer"] = peer
-        return self._roles.permission(limited, ceiling.permission), section
+        return ceiling.permission_of(identity, self._roles), section
 
     def _name(self, action: str, name: str, permission: Permission, ceiling: Ceiling | None) -> dict[str, Any]:
         row: dict[str, Any] = {"name": name, "is": self._kind(name)}

@@ -37,8 +37,9 @@ class PeerMatch:
 
     any: tuple[Test, ...]
     all: tuple[Test, ...]
-    needs_issuer: bool
-    """Names an issuer, so a certificate whose issuers are not proven cannot be judged."""
+    needs_proof: bool
+    """Looks at what an authority vouches for, so a certificate whose issuers are not proven cannot be judged. Only a
+    fingerprint needs nobody's word: the handshake proves the key."""
 
     def matches(self, certificate: PeerCertificate) -> bool:
         if self.any and not any(holds(certificate) for holds in self.any):
@@ -57,8 +58,8 @@ def parse_match(peer: str, body: Any) -> PeerMatch:
     of_all = _criteria(peer, "all", body.get("all"))
     if not of_any and not of_all:
         raise problem(peer, "[match] names no criterion; it would match every certificate or none")
-    issuers = [entry for part in ("any", "all") for entry in body.get(part) or () if "issuer" in entry]
-    return PeerMatch(of_any, of_all, bool(issuers))
+    vouched = any("fingerprint_sha256" not in entry for part in ("any", "all") for entry in body.get(part) or ())
+    return PeerMatch(of_any, of_all, vouched)
 
 
 def _criteria(peer: str, part: str, value: Any) -> tuple[Test, ...]:
