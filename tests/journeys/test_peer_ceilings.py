@@ -1,4 +1,4 @@
-"""Two real clusters: what a ceiling of the remote leaves of a superuser, and a certificate revoked in both directions."""
+"""Two real clusters: what a ceiling leaves of a superuser, and a certificate revoked in both directions."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_explain_says_who_decides_and_refuses_what_it_does_not_know(guarded: Pai
 
 def test_the_audit_names_peer_and_serial(guarded: Pair) -> None:
     def events() -> list[dict[str, object]]:
-        files = [path for path in guarded.remote.folder.rglob("*_audit.json")]
+        files = list(guarded.remote.folder.rglob("*_audit.json"))
         return [json.loads(line) for path in files for line in path.read_text().splitlines() if line]
 
     found = until(

@@ -3,7 +3,7 @@
 A certificate that several enabled peers match has to keep within all of them; one that a disabled peer matches gets
 nothing. For certificates that nobody listed the setting `xpack.security.remote_peer.default` decides. Without listed
 peers and with that setting at `allow` nothing is looked up at all.
-Tests: tests/security/test_ceilings.py, tests/security/test_peer_gate.py.
+Tests: tests/security/test_peer_gate.py.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Asks the same permission, resolution and ceiling that the gate decides with. For a remote index it says what this
 cluster would send and asks the remote cluster, as the calling administrator: it decides for itself what to tell.
-Tests: tests/security/test_explanation.py.
+Tests: tests/journeys/test_peer_ceilings.py.
 """
 
 from __future__ import annotations
