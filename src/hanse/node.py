@@ -316,7 +316,11 @@ class Node:
     async def _start_remotes(self) -> None:
         """Remote clusters, and what stands on them: cross-cluster search and replication."""
         self.remotes = RemoteClusters(
-            self._hello, self._transport_tls, self._effective_settings(), is_client=self._is_remote_client
+            self._hello,
+            self._transport_tls,
+            self._effective_settings(),
+            is_client=self._is_remote_client,
+            judge=self._peers.revoked,
         )
         self._closers.append(self.remotes.close)
         self.cluster.subscribe(self._settings_changed)

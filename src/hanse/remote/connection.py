@@ -81,6 +81,9 @@ def may_be_asked_again(action_name: str) -> bool:
     return action_name.startswith(_READS) and not action_name.startswith(_MOVING_READS)
 
 
+Judge = Callable[[PeerCertificate | None], str | None]
+
+
 class LinkLike(Protocol):
     """A Peer (sniff) or a Connection (proxy)."""
 
@@ -120,8 +123,11 @@ class RemoteConnection:
         *,
         jitter: Callable[[], float],
         dial_timeout_s: float = DIAL_TIMEOUT_S,
+        judge: Judge = lambda certificate: None,
     ) -> None:
+        """`judge` says why a server with this certificate must not be called, None when it may be."""
         self.config = config
+        self._judge = judge
         self.last_error: str | None = None
         self.last_error_at: datetime | None = None
         self._own = own
@@ -225,6 +231,7 @@ class RemoteConnection:
         for attempt in range(1, CALL_ATTEMPTS_MAX + 1):
             await self.ensure_connected(connect_timeout_s)
             link = self._next_link(action.lane)
+            await self._refuse_revoked(link)
             try:
                 return await link.call(action, request, identity, timeout_s=timeout_s, opaque_id=opaque_id)
             except (NodeNotConnectedError, NodeDisconnectedError) as error:
@@ -234,6 +241,13 @@ class RemoteConnection:
                 if link.is_open or is_final:
                     raise
         raise AssertionError("the last attempt returns or raises")
+
+    async def _refuse_revoked(self, link: LinkLike) -> None:
+        """A peer may be disabled while it is connected."""
+        why = self._judge(link.peer_certificate)
+        if why is not None:
+            await link.close()
+            raise ConnectTransportError(f"remote cluster [{self.config.alias}] is not called: {why}")
 
     def _next_link(self, lane: Lane) -> LinkLike:
         usable = self._strategy.links
@@ -289,6 +303,11 @@ class RemoteConnection:
                 link = await connect(host, port, self._own, self._contexts, lane=command.lane, **how)
         except HanseError as error:
             self._handle(DialFailed(command.link, error.reason))
+            return
+        why = self._judge(link.peer_certificate)
+        if why is not None:
+            await link.close()
+            self._handle(DialFailed(command.link, why))
             return
         self._links[command.link] = link
         link.closed.add_done_callback(lambda closed: self._link_closed(command.link, closed.result()))

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import structlog
 
 from hanse.errors import HanseError, IllegalArgumentError, NoSuchRemoteClusterError
-from hanse.remote.connection import DIAL_TIMEOUT_S, RemoteConnection
+from hanse.remote.connection import DIAL_TIMEOUT_S, Judge, RemoteConnection
 from hanse.remote.settings import INITIAL_CONNECT_TIMEOUT, RemoteConfig, read_configs
 from hanse.remote.status import describe
 from hanse.settings.registry import Settings
@@ -48,7 +48,9 @@ class RemoteClusters:
         *,
         is_client: bool = True,
         jitter: Callable[[], float] | None = None,
+        judge: Judge = lambda certificate: None,
     ) -> None:
+        self._judge = judge
         self._own = own
         self._contexts = contexts
         self._is_client = is_client
@@ -74,7 +76,7 @@ class RemoteClusters:
                 known.config = config
 
     def _build(self, config: RemoteConfig) -> None:
-        connection = RemoteConnection(config, self._own(), self._contexts, jitter=self._jitter)
+        connection = RemoteConnection(config, self._own(), self._contexts, jitter=self._jitter, judge=self._judge)
         self._remotes[config.alias] = connection
         connection.start()
 

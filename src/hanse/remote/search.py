@@ -42,6 +42,8 @@ class CrossClusterSearch:
 
     async def search(self, call: Call, request: SearchRequest) -> SearchResult:
         remotes = call.targets.remotes
+        if request.scroll is not None and call.origin.kind == "transport":
+            raise IllegalArgumentError("[scroll] cannot be opened by another cluster: no context crosses the border")
         if not remotes:
             return await search_local(self._indices, call, request, self._contexts)
         if request.scroll is not None:

@@ -79,9 +79,12 @@ class Leader:
             ) from error
 
     def _only_index(self, call: Call, asked: str) -> str:
+        """The index that is named, which has to be among the granted ones: a request may ask to ignore others."""
         if asked not in self._cluster.state.indices:
             if call.targets.local:
                 raise IllegalArgumentError(f"cannot follow [{asked}], because it is a ALIAS")
+            raise IndexNotFoundError.of(asked)
+        if asked not in call.targets.names:
             raise IndexNotFoundError.of(asked)
         return asked
 
@@ -98,7 +101,7 @@ class Leader:
         """The feed after `request.after`; waits for something new up to the poll time-out, then answers empty."""
         started = time.monotonic()
         self._refuse_restricted(call)
-        name = request.indices[0]
+        name = self._only_index(call, request.indices[0])
         shard = self._shard(name, request.leader_uuid, request.shard)
         if request.lease_id is not None:
             await self._renew(shard, request.lease_id, request.after + 1)

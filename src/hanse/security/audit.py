@@ -139,7 +139,7 @@ class Audit:
             "action": action,
             **_user(identity),
             **_address("local_node" if origin.kind == "local" else origin.kind, origin.address),
-            **(_peer(peer, origin) if peer is not None else {}),
+            **_peer(peer, origin),
         }
         if indices:
             fields["indices"] = list(indices)
@@ -178,7 +178,7 @@ def _address(kind: str, address: str) -> dict[str, str]:
     return {"origin.type": kind, **({"origin.address": address} if address else {})}
 
 
-def _peer(name: str, origin: Origin) -> dict[str, Any]:
+def _peer(name: str | None, origin: Origin) -> dict[str, Any]:
     fields = {"peer.name": name} if name else {}
     if origin.peer is not None:
         fields["peer.certificate.serial_number"] = origin.peer.serial_number

@@ -4,7 +4,7 @@ A certificate that several enabled peers match has to keep within all of them; o
 nothing. An authority that was accepted by invitation is never without a ceiling: without its peer it gets nothing.
 For other certificates that nobody listed the setting `xpack.security.remote_peer.default` decides. Without listed
 peers and with that setting at `allow` nothing is looked up at all.
-Tests: tests/security/test_ceilings.py, tests/security/test_peer_gate.py.
+Tests: tests/security/test_peer_gate.py.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from hanse.errors import RejectedExecutionError
 from hanse.security.peer_file import PeerFile
 from hanse.security.peers import KIND, RemotePeer, is_replication, is_search, parse_peer
 from hanse.security.permission import Permission
+from hanse.security.role_store import RoleStore
 from hanse.security.settings import REMOTE_PEER_DEFAULT
 from hanse.security.store import SecurityStore
 from hanse.settings.registry import Settings
@@ -29,7 +30,7 @@ REMEMBERED_MAX = 10_000
 ACCEPTED = "trusted_authority"
 """The kind of the entries of authorities that were accepted by invitation (`trust/trusted.py`)."""
 SNIFFING = "cluster:internal/remote_cluster/"
-"""What a connecting node asks before any user does: always allowed, or nobody there could be told why."""
+"""What a connecting node asks before any user does: allowed to every peer that may do anything at all."""
 
 
 class Slots:
@@ -62,6 +63,23 @@ class Ceiling:
     def limits_roles(self) -> tuple[str, ...]:
         """The patterns of `limits.roles`, for people."""
         return tuple(text for patterns in self._roles for text in patterns.texts)
+
+    def permission_of(self, identity: Identity, roles: RoleStore) -> Permission:
+        """What both the ceiling and the caller's own roles allow."""
+        return roles.permission(self.limit(identity), self._above(identity, roles, self.permission))
+
+    def own_permission_of(self, identity: Identity, roles: RoleStore) -> Permission:
+        """What those of the caller's roles allow that `limits.roles` accepts, whatever the rest of the ceiling is."""
+        return roles.permission(self.limit(identity), self._above(identity, roles, None))
+
+    def _above(self, identity: Identity, roles: RoleStore, ceiling: Permission | None) -> Permission | None:
+        """An API key brings its owner's roles as definitions, which a peer could make up under accepted names: where
+        names are limited, these names are worth no more than what they mean here."""
+        if identity.api_key is None or not self._roles:
+            return ceiling
+        limited_by = self._limited_key(identity.api_key).get("limited_by")
+        names = tuple(limited_by) if isinstance(limited_by, Mapping) else ()
+        return roles.permission(Identity(identity.username, names), ceiling)
 
     def limit(self, identity: Identity) -> Identity:
         """The identity without the role names that `limits.roles` leaves out; also of the user who logged in."""
@@ -214,6 +232,22 @@ class RemotePeers:
         self._ceilings[key] = found
         return found
 
+    def revoked(self, certificate: PeerCertificate | None) -> str | None:
+        """Why this node may not call a server that shows the certificate; None when it may.
+
+        Ceilings are about what peers do here; but a peer that is disabled is not to be told anything either.
+        """
+        self._follow()
+        if certificate is None or all(peer.enabled for peer in self._peers.values()):
+            return None
+        disabled = [p.name for p in self._peers.values() if not p.enabled and p.match.matches(certificate)]
+        if not disabled:
+            return None
+        return (
+            f"the remote peer [{','.join(disabled)}] is disabled here, and it matches the certificate "
+            f"{_shown(certificate)} that the server shows"
+        )
+
     def named(self, name: str) -> Ceiling | None:
         """The ceiling of a peer as if only it matched, for explanations; None when it does not exist."""
         peer = self.all().get(name)
@@ -223,12 +257,12 @@ class RemotePeers:
         if certificate is None:
             return self._unlisted(None)
         matched = [peer for peer in self._peers.values() if peer.match.matches(certificate)]
-        needs_issuer = self._accepted or any(peer.match.needs_issuer for peer in self._peers.values())
-        if not certificate.proven_issuers and needs_issuer:
+        needs_proof = self._accepted or any(peer.match.needs_proof for peer in self._peers.values())
+        if not certificate.proven_issuers and needs_proof:
             return Ceiling(
                 certificate, (), (),
                 f"the issuer of the peer's certificate {_shown(certificate)} was not verified on this connection, and "
-                f"remote peers are told apart by their issuers here",
+                f"remote peers are told apart by what their issuers vouch for here",
             )  # fmt: skip
         if matched:
             return self._ceiling(certificate, matched)

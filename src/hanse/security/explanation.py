@@ -2,7 +2,7 @@
 
 Asks the same permission, resolution and ceiling that the gate decides with. For a remote index it says what this
 cluster would send and asks the remote cluster, as the calling administrator: it decides for itself what to tell.
-Tests: tests/security/test_explanation.py.
+Tests: tests/journeys/test_peer_ceilings.py.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ class Explanations:
         if ceiling.refusal:
             peer["why"] = ceiling.refusal
         section["peer"] = peer
-        return self._roles.permission(limited, ceiling.permission), section
+        return ceiling.permission_of(identity, self._roles), section
 
     def _name(self, action: str, name: str, permission: Permission, ceiling: Ceiling | None) -> dict[str, Any]:
         row: dict[str, Any] = {"name": name, "is": self._kind(name)}

@@ -125,6 +125,8 @@ class Gate:
             raise IllegalArgumentError(f"No handler for action [{action_name}]")
         ceiling = self._ceiling(origin)
         try:
+            if ceiling is not None and ceiling.refusal:
+                raise denial.beyond_ceiling(action.name, identity, (), ceiling.refusal)
             self._check_caller(action, identity, origin, ceiling)
             if ceiling is not None:
                 self._check_name_against(ceiling, action, identity)
@@ -174,7 +176,10 @@ class Gate:
 
         call = Call(action, identity, origin, targets, run_sub_action, warnings, entry.id)
         try:
-            return await handler(call, request)
+            response = await handler(call, request)
+            if parent is None and origin.kind == "transport":
+                self._check_again(action, identity, origin)
+            return response
         except asyncio.CancelledError:
             if entry.settle():
                 raise TaskCancelledError("task cancelled [by user request]") from None
@@ -183,6 +188,17 @@ class Gate:
             self.running.finish(entry)
             if ceiling is not None and is_counted:
                 ceiling.leave()
+
+    def _check_again(self, action: Action[Any, Any], identity: Identity, origin: Origin) -> None:
+        """A peer that lost its rights while its request waited (a poll of the feed waits long) gets no answer."""
+        ceiling = self._ceiling(origin)
+        if ceiling is None:
+            return
+        try:
+            self._check_name_against(ceiling, action, identity)
+        except SecurityError:
+            self._denied(action.name, identity, origin, (), ceiling)
+            raise
 
     def _ceiling(self, origin: Origin) -> Ceiling | None:
         """What the peer may do here at most; None for this cluster's own, and where nobody limited it."""
@@ -198,6 +214,8 @@ class Gate:
         ceiling: Ceiling | None,
     ) -> Targets:
         """What the request may work on. Raises what forbids it."""
+        if ceiling is not None and ceiling.refusal:
+            raise denial.beyond_ceiling(action.name, identity, (), ceiling.refusal)
         self._check_caller(action, identity, origin, ceiling)
         if ceiling is not None:
             return self._decide_under(ceiling, action, request, identity, parent)
@@ -223,29 +241,32 @@ class Gate:
         """The same for a request of a peer with a ceiling: what both the ceiling and the caller's roles allow."""
         if identity.is_internal:
             index = getattr(request, "index", None)
-            if not action.name.startswith(SNIFFING) and not ceiling.permission.allows_index(action.name, str(index)):
+            is_within = isinstance(index, str) and ceiling.permission.allows_index(action.name, index)
+            if not action.name.startswith(SNIFFING) and not is_within:
                 raise denial.beyond_ceiling(action.name, identity, (), ceiling.why(action.name))
             return _NO_TARGETS
         if parent is None:
             self._check_name_against(ceiling, action, identity)
-        limited = ceiling.limit(identity)
-        permission = self.roles.permission(limited, ceiling.permission)
+        permission = ceiling.permission_of(identity, self.roles)
         if action.scope is Scope.INDEX:
             if expressions.names_remotes(request.indices):
                 # Else a peer could ask a third cluster with this cluster's certificate.
                 raise denial.beyond_ceiling(action.name, identity, (), ceiling.why_remote())
             return _inherit(action, request, parent) or self._resolve(action, request, identity, permission, ceiling)
-        if action.scope is Scope.CLUSTER and not self.roles.permission(limited).allows_cluster(action.name):
+        own = ceiling.own_permission_of(identity, self.roles)
+        if action.scope is Scope.CLUSTER and not own.allows_cluster(action.name):
             raise self._refusals.of_cluster(action.name, identity, ceiling)
         return _NO_TARGETS
 
     def _check_name_against(self, ceiling: Ceiling, action: Action[Any, Any], identity: Identity) -> None:
         """Refuses what a ceiling forbids whatever the request says: all but sniffing, search and replication."""
+        if ceiling.refusal:
+            raise denial.beyond_ceiling(action.name, identity, (), ceiling.refusal)
         if identity.is_internal:
             if not action.name.startswith(SNIFFING) and not ceiling.permission.grants(action.name):
                 raise denial.beyond_ceiling(action.name, identity, (), ceiling.why(action.name))
             return
-        permission = self.roles.permission(ceiling.limit(identity), ceiling.permission)
+        permission = ceiling.permission_of(identity, self.roles)
         if action.scope not in (Scope.INDEX, Scope.COMPOSITE):
             raise self._refusals.of_cluster(action.name, identity, ceiling)
         if not permission.allows_somewhere(action.name):

@@ -37,8 +37,11 @@ class PeerFile:
         return (self.path,)
 
     def reload(self) -> None:
-        """Reads the file; one that cannot be used changes nothing."""
+        """Reads the file; one that cannot be used changes nothing, nor does one that is gone (an empty one does):
+        a file that is being replaced must not open what it closes."""
         try:
+            if self.peers and not self.path.exists():
+                raise SettingsError(f"cannot use [{self.path}]: it is gone; leave an empty file to remove its peers")
             peers = read_peers(self.path)
         except SettingsError as error:
             log.error("the file of remote peers cannot be used, the peers stay as they were", why=error.reason)

@@ -22,7 +22,6 @@ _HOST_NAME = re.compile(r"[a-z0-9_*.-]{1,253}")
 _SAN_PATTERN = re.compile(r"[a-z0-9_*?.:-]{1,253}")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
-_ISSUERS = {"issuer", "issuer_fingerprint_sha256"}
 
 Test = Callable[[PeerCertificate], bool]
 
@@ -39,8 +38,9 @@ class PeerMatch:
 
     any: tuple[Test, ...]
     all: tuple[Test, ...]
-    needs_issuer: bool
-    """Names an issuer, so a certificate whose issuers are not proven cannot be judged."""
+    needs_proof: bool
+    """Looks at what an authority vouches for, so a certificate whose issuers are not proven cannot be judged. Only a
+    fingerprint needs nobody's word: the handshake proves the key."""
 
     def matches(self, certificate: PeerCertificate) -> bool:
         if self.any and not any(holds(certificate) for holds in self.any):
@@ -59,8 +59,8 @@ def parse_match(peer: str, body: Any) -> PeerMatch:
     of_all = _criteria(peer, "all", body.get("all"))
     if not of_any and not of_all:
         raise problem(peer, "[match] names no criterion; it would match every certificate or none")
-    issuers = [entry for part in ("any", "all") for entry in body.get(part) or () if _ISSUERS & set(entry)]
-    return PeerMatch(of_any, of_all, bool(issuers))
+    vouched = any("fingerprint_sha256" not in entry for part in ("any", "all") for entry in body.get(part) or ())
+    return PeerMatch(of_any, of_all, vouched)
 
 
 def _criteria(peer: str, part: str, value: Any) -> tuple[Test, ...]:
