@@ -1,7 +1,7 @@
 """The composition root: builds the rooms of one node and wires them. The only file that may import all of them.
 
 `Node` reads every configured file when it is made, so a configuration that cannot work fails before anything starts.
-It serves when `start` returns. Tests: tests/test_node.py, tests/journeys/.
+It serves when `start` returns. Tests: tests/journeys/.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,9 @@ def test_no_machine_paths_or_registry_hosts() -> None:
     forbidden = ("/work/" + "main", "files.python" + "hosted.org", "pypi" + ".org", "/root" + "/")
     tracked = [*SOURCES, *ROOT.glob("*.toml"), *ROOT.glob("*.txt"), *ROOT.glob("docs/*.md"), ROOT / "Makefile"]
     assert not [name_of(path) for path in tracked for word in forbidden if word in path.read_text()]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_the_tests_that_a_module_names_are_there(path: Path) -> None:
+    named = re.findall(r"tests/[a-z_0-9/]+\.py", path.read_text())
+    assert not [name for name in named if not (ROOT / name).exists()]

@@ -41,7 +41,7 @@ def test_from_sound_to_broken_and_back(tmp_path: Path) -> None:
         status, failed, printed = doctor(pair.local, "--as", "ada", "--json")
         assert (status, failed) == (0, {}), printed
         assert "[copy] follows" in printed
-        assert "[ada] may search [logs] there" in printed
+        assert "[ada] may search [logs]" in printed
         status, _, table = doctor(pair.local, "--remote", "remote")
         assert status == 0
         assert "holds" in table

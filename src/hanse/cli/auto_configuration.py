@@ -2,7 +2,7 @@
 
 Used by reconfigure-node, with the authorities of the cluster it joins, and by the first start of a node, with new ones.
 The certificates are written first and elasticsearch.yml last, so that a failure half-way leaves a node that starts as
-before. Tests: tests/cli/test_auto_configuration.py.
+before. Tests: tests/cli/test_first_start.py.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from hanse.cli.findings import Findings
 from hanse.cli.node_client import NodeClient, client, temporary_superuser, wait_until_usable
 from hanse.cli.terminal import HELP, Failure, Tool, option, tool_options
 from hanse.errors import HanseError
-from hanse.remote.settings import PREFIX, SNIFF, RemoteConfig, read_configs
+from hanse.remote.settings import PREFIX, SNIFF, RemoteConfig, read_configs, split_address
 from hanse.settings import node_settings
 from hanse.settings.registry import Settings
 from hanse.tls.contexts import TlsContexts
@@ -139,7 +139,9 @@ def _remote(
 
     async def all_addresses() -> None:
         for address in addresses:
-            await reach(findings, alias, address, config.server_name, ground, own, setting)
+            # Through `cluster.remote.*.proxy` the seed's own host is only announced, as the node does it.
+            dialled, name = (config.proxy, split_address(address)[0]) if config.proxy else (address, config.server_name)
+            await reach(findings, alias, dialled, name, ground, own, setting)
 
     asyncio.run(all_addresses())
     if node is None:

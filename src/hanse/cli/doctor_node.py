@@ -60,9 +60,11 @@ def rights(findings: Findings, node: NodeClient, alias: str, user: str | None) -
         findings.unknown(alias, "rights", remote.get("why", "the other cluster does not tell"))
         return
     _roles(findings, alias, user, remote.get("sends", {}).get("roles", []), local)
-    reached = [row["name"] for row in local.get("names", []) if row["allowed"]]
-    if local.get("allowed") and reached:
-        findings.holds(alias, "privileges", f"[{user}] may search {_short(reached)} there")
+    seen = local.get("names", [])
+    reached = [row["name"] for row in seen if row["allowed"]]
+    if local.get("allowed") and (reached or not seen):
+        what = _short(reached) if reached else "what will be there; there is no index yet"
+        findings.holds(alias, "privileges", f"[{user}] may search {what}")
     else:
         why = local.get("why") or "no index over there is granted"
         step = (

@@ -1,7 +1,7 @@
 """`hanse reset-password` and `elasticsearch-reset-password`: a new password for a native or built-in user.
 
 Works without any password: whoever may write the node's config folder may add a user of the file realm, which is what
-this does for the moment it takes. Tests: tests/cli/test_reset_password.py, tests/journeys/test_tools.py.
+this does for the moment it takes. Tests: tests/journeys/test_tools.py.
 """
 
 from __future__ import annotations

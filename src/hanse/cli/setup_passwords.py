@@ -1,7 +1,7 @@
 """`hanse setup-passwords` and `elasticsearch-setup-passwords`: passwords for all built-in users of a new cluster.
 
 Logs in as `elastic` with the password of the keystore (bootstrap.password), so it works only until that user's password
-is changed; later, reset-password does. Tests: tests/cli/test_setup_passwords.py, tests/journeys/test_tools.py.
+is changed; later, reset-password does. Tests: tests/journeys/test_tools.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """REST of remote clusters: `_remote/info`.
 
-Tests: tests/rest/test_remote.py, tests/journeys/.
+Tests: tests/journeys/test_trust.py.
 """
 
 from __future__ import annotations
