@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
+from hanse.errors import SettingsError
 from hanse.settings.registry import Settings
 from hanse.tls import endpoints
 from hanse.tls.contexts import TlsContexts
@@ -180,3 +184,92 @@ async def test_watching_can_be_switched_off(place: Place) -> None:
 def test_contexts_without_tls_have_no_files_to_watch(place: Place) -> None:
     off = TlsContexts.from_settings(Settings({}), TRANSPORT, place.folder)
     assert Reloader([off], Settings({})).contexts == ()
+
+
+class Holding(Noting):
+    """Held as the servers do it."""
+
+    def __init__(self, contexts: TlsContexts) -> None:
+        super().__init__()
+        self._contexts = contexts
+        self.held: asyncio.Future[Held] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        held = Held(peer_certificate(transport))
+        self._contexts.hold(held)
+        self.held.set_result(held)
+
+
+async def test_a_handshake_that_began_before_the_authority_went_is_cut_when_it_ends(place: Place) -> None:
+    contexts = place.node("berlin", "ca", "ca", "other")
+    stranger = place.node("oslo", "other", "ca")
+    accepted = Holding(contexts)
+    listener = await endpoints.listen(lambda: accepted, "127.0.0.1", 0, contexts)
+    reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
+    received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = stranger.client().wrap_bio(received, sent, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    writer.write(sent.read())
+    received.write(await reader.read(65536))  # so the old trust is what judges
+    (place.folder / "other.crt").write_bytes(place.authority("ca").certificate_pem)
+    (outcome,) = await Reloader([contexts], Settings({})).reload()
+    assert (outcome.changed, outcome.connections_cut) == (("trust",), 0)
+    tls.do_handshake()
+    writer.write(sent.read())
+    async with asyncio.timeout(20):
+        held = await accepted.held
+    assert held.said == [
+        f"the authority that vouched for the certificate [CN=oslo] is no longer trusted in [{TRANSPORT}]"
+    ]
+    writer.close()
+    listener.close()
+
+
+async def test_what_could_not_be_used_is_tried_again_though_no_file_changes(place: Place) -> None:
+    """As a certificate that becomes valid later, or a disk that answers again."""
+    contexts = place.node("berlin", "ca")
+    before = serial(contexts)
+    problems: list[str | None] = []
+
+    def authorities() -> tuple[x509.Certificate, ...]:
+        problems.append(contexts.reload_problem)
+        if len(problems) < 3:
+            raise SettingsError("not now")
+        return ()
+
+    contexts.extra_trusted = authorities
+    place.write("berlin", "ca")
+    watching = asyncio.get_running_loop().create_task(Reloader([contexts], NO_WAIT, retry_s=0).watch())
+    await seen(contexts, before)
+    watching.cancel()
+    assert problems[:3] == [None, "not now", "not now"]
+    assert contexts.reload_problem is None
+
+
+EC_KEY, P_256 = bytes.fromhex("06072a8648ce3d0201"), bytes.fromhex("06082a8648ce3d030107")
+UNKNOWN = {
+    "key algorithm": (EC_KEY, EC_KEY[:-1] + b"\x77"),
+    "curve": (P_256, P_256[:-1] + b"\x77"),
+    "letters in a name": (b"\x0c\x06berlin", b"\x0c\x06\xff\xfe\xff\xfe\xff\xfe"),
+}
+
+
+@pytest.mark.parametrize("part", UNKNOWN)
+@pytest.mark.parametrize("file", ["berlin.crt", "ca.crt"])
+async def test_certificates_that_parse_and_cannot_be_used_are_a_problem_and_no_crash(
+    place: Place, file: str, part: str
+) -> None:
+    contexts = place.node("berlin", "ca")
+    before = serial(contexts)
+    good = (place.folder / "berlin.crt").read_bytes()
+    der = x509.load_pem_x509_certificate(good).public_bytes(serialization.Encoding.DER)
+    assert UNKNOWN[part][0] in der
+    wrong = ssl.DER_cert_to_PEM_cert(der.replace(*UNKNOWN[part]))
+    (place.folder / file).write_text(wrong)
+    (outcome,) = await Reloader([contexts], Settings({})).reload()
+    assert serial(contexts) == before
+    if file == "berlin.crt":
+        assert outcome.problem is not None
+    for one in contexts.listed:  # what is in use can be shown
+        assert one.certificate.subject.rfc4514_string()

@@ -20,6 +20,7 @@ from weakref import WeakSet
 
 import structlog
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from hanse.errors import SettingsError
@@ -33,6 +34,8 @@ from hanse.tls.trust_restrictions import TrustRestrictions, read_restrictions
 log = structlog.get_logger(__name__)
 
 REFUSED_KEPT_MAX = 20
+_UNUSABLE = (ValueError, TypeError, ssl.SSLError, UnsupportedAlgorithm, x509.DuplicateExtension)
+"""What the libraries raise for files that parse and cannot be used all the same, such as a key of an unknown kind."""
 _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 _MAY_BE_NAMELESS = (REMOTE_CLIENT, REMOTE_SERVER)
 """The first only dials; the second opens no port yet, so its own certificate is not demanded."""
@@ -61,6 +64,8 @@ class _Built:
     trusted: tuple[x509.Certificate, ...]
     listed: tuple[ListedCertificate, ...]
     restrictions: TrustRestrictions | None
+    anchors: frozenset[str]
+    """The fingerprints of what is trusted."""
 
     @property
     def chain(self) -> tuple[x509.Certificate, ...]:
@@ -104,6 +109,8 @@ class TlsContexts:
         self.extra_trusted: Callable[[], Iterable[x509.Certificate]] = tuple
         """Authorities trusted beside those of the files, asked for at every `reload`."""
         self._built: _Built | None = _build(settings) if settings.enabled else None
+        if self._built is not None:
+            _warn(settings, self._built.identity)
 
     @classmethod
     def from_settings(
@@ -153,9 +160,13 @@ class TlsContexts:
         return None
 
     def hold(self, connection: Held) -> None:
-        """From now on until it ends the connection is cut when its peer's certificate is no longer trusted."""
+        """From now on until it ends the connection is cut when its peer's certificate is no longer trusted.
+
+        That may be now: a handshake that began before a reload was judged by the old trust.
+        """
         if connection.peer_certificate is not None and self.verification_mode != "none":
             self._held.add(connection)
+            self._cut_if_untrusted(connection)
 
     def note_refused(self, peer: str, fault: str, sentence: str) -> None:
         """Keeps what the log says of a refused handshake, for those who ask over the APIs."""
@@ -167,23 +178,21 @@ class TlsContexts:
 
         On the event loop.
         """
-        trusted = {fingerprint(authority) for authority in self.trusted}
-        restrictions = self.restrictions
-        cut = 0
-        for connection in tuple(self._held):
-            certificate = connection.peer_certificate
-            if certificate is None:
-                continue
-            is_vouched_for = certificate.anchor_sha256 in trusted
-            if is_vouched_for and (restrictions is None or restrictions.allows_peer(certificate)):
-                continue
-            self._held.discard(connection)
-            cut += 1
-            connection.cut(
-                f"the {'name in' if is_vouched_for else 'authority that vouched for'} the certificate "
-                f"[{certificate.subject}] is no longer trusted in [{self.prefix}]"
-            )
-        return cut
+        return sum(self._cut_if_untrusted(connection) for connection in tuple(self._held))
+
+    def _cut_if_untrusted(self, connection: Held) -> bool:
+        certificate, built = connection.peer_certificate, self._built
+        if certificate is None or built is None:
+            return False
+        is_vouched_for = certificate.anchor_sha256 in built.anchors
+        if is_vouched_for and (built.restrictions is None or built.restrictions.allows_peer(certificate)):
+            return False
+        self._held.discard(connection)
+        connection.cut(
+            f"the {'name in' if is_vouched_for else 'authority that vouched for'} the certificate "
+            f"[{certificate.subject}] is no longer trusted in [{self.prefix}]"
+        )
+        return True
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -225,6 +234,17 @@ class TlsContexts:
 
 
 def _build(settings: SslSettings, extra: Iterable[x509.Certificate] = ()) -> _Built:
+    """Raises SettingsError for whatever the files hold; nothing else, or the watcher of the files would end."""
+    try:
+        return _built(settings, extra)
+    except _UNUSABLE as error:
+        raise SettingsError(
+            f"failed to load SSL configuration [{settings.prefix}] - a certificate or key in its files cannot be used: "
+            f"{getattr(error, 'reason', None) or error}"
+        ) from error
+
+
+def _built(settings: SslSettings, extra: Iterable[x509.Certificate]) -> _Built:
     beside = tuple(extra)
     try:
         identity = read_identity(settings)
@@ -236,10 +256,9 @@ def _build(settings: SslSettings, extra: Iterable[x509.Certificate] = ()) -> _Bu
     if identity is None and settings.prefix not in _MAY_BE_NAMELESS:
         raise SettingsError(_needs_identity(settings.prefix))
     if settings.verification_mode == "none":
-        _warn_of_no_verification(settings)
         restrictions = None
-    if identity is not None:
-        _warn_of_expiry(settings.prefix, identity)
+    for one in listed:  # read lazily: the APIs that show them must not be the first to find out
+        _ = one.certificate.subject, one.certificate.issuer
     return _Built(
         server=None if identity is None else _server(settings, identity, trusted),
         client=_client(settings, identity, trusted, check_name=settings.verification_mode == "full"),
@@ -248,7 +267,16 @@ def _build(settings: SslSettings, extra: Iterable[x509.Certificate] = ()) -> _Bu
         trusted=trusted,
         listed=(*listed, *(ListedCertificate(None, "DER", None, False, one) for one in beside)),
         restrictions=restrictions,
+        anchors=frozenset(fingerprint(authority) for authority in trusted),
     )
+
+
+def _warn(settings: SslSettings, identity: KeyMaterial | None) -> None:
+    """At the start; afterwards ssl_actions.py warns once a day."""
+    if settings.verification_mode == "none":
+        _warn_of_no_verification(settings)
+    if identity is not None:
+        _warn_of_expiry(settings.prefix, identity)
 
 
 def _warn_of_no_verification(settings: SslSettings) -> None:

@@ -10,6 +10,7 @@ Tests: tests/tls/test_reload.py, tests/journeys/test_rotation.py.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ RELOAD_ENABLED = boolean(
     "resource.reload.enabled", True, Scope.STATIC, "whether changed key, certificate and trust files are taken up"
 )
 RELOAD_INTERVAL = time_s("resource.reload.interval.high", 1.0, Scope.STATIC, "how often those files are looked at")
+RETRY_S = 30.0
+"""How often files that could not be used are read again unchanged: a certificate may have become valid meanwhile."""
 RELOAD_SETTINGS: list[Setting[Any]] = [RELOAD_ENABLED, RELOAD_INTERVAL]
 
 
@@ -44,9 +47,10 @@ class Reloaded:
 class Reloader:
     """The contexts of one node."""
 
-    def __init__(self, contexts: Iterable[TlsContexts], settings: Settings) -> None:
+    def __init__(self, contexts: Iterable[TlsContexts], settings: Settings, retry_s: float = RETRY_S) -> None:
         self.contexts = tuple(one for one in contexts if one.enabled)
         self._settings = settings
+        self._retry_s = retry_s
         self._lock = asyncio.Lock()
 
     async def reload(self) -> list[Reloaded]:
@@ -60,12 +64,15 @@ class Reloader:
             return
         interval_s = self._settings.read(RELOAD_INTERVAL)
         files = WatchedFiles(self.contexts)
+        retried_s = time.monotonic()
         while self.contexts:
             # The first look reloads everything: a file may have changed since the start has read it.
             changed = await asyncio.to_thread(files.changed)
+            if is_retry := time.monotonic() - retried_s >= self._retry_s:
+                retried_s = time.monotonic()
             async with self._lock:
                 for contexts in self.contexts:
-                    if contexts in changed:
+                    if contexts in changed or (is_retry and contexts.reload_problem is not None):
                         await self._reload(contexts)
             await asyncio.sleep(interval_s)
 
