@@ -92,7 +92,7 @@ async def test_their_authority_is_not_trusted_here(tmp_path: Path) -> None:
     async with oslo(ground(tmp_path / "oslo", ABROAD, HOME)) as address:
         failed = await failure(address, ground(tmp_path / "home", HOME, HOME))
     assert failed.check == "tls"
-    assert "Shown is [CN=node] from [CN=ca-oslo] for [localhost, 127.0.0.1]" in failed.detail
+    assert "Shown is [CN=node] from [CN=ca-oslo] for [DNS:localhost, IP:127.0.0.1]" in failed.detail
     assert "trusted here: [CN=ca-home]" in failed.detail
     assert "add the other cluster's CA" in failed.mend
     assert "trusted.crt" in failed.mend

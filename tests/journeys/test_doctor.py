@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,15 @@ def test_from_sound_to_broken_and_back(tmp_path: Path) -> None:
         status, _, table = doctor(pair.local, "--remote", "remote")
         assert status == 0
         assert "holds" in table
+
+        host, _, port = pair.local.transport_address.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=10) as stranger:
+            stranger.sendall(b"neither TLS nor HTTP")
+            while stranger.recv(1024):
+                pass
+        status, failed, printed = doctor(pair.local, "--json")
+        assert (status, failed) == (0, {}), "whom this node refused is no fault of its own"
+        assert "this node refused [127.0.0.1:" in printed
 
         ok(pair.local, "POST", "/copy/_ccr/pause_follow")
         ok(pair.remote, "DELETE", "/_security/role/reader")

@@ -124,3 +124,30 @@ def test_loopback_addresses_that_a_far_seed_tells_are_explained() -> None:
     assert loopback_hint(RemoteConfig("oslo", seeds=("localhost:9300", "127.0.0.1:9301")), reason) == ""
     assert loopback_hint(RemoteConfig("oslo", seeds=("oslo.example:9300",)), "name mismatch") == ""
     assert loopback_hint(RemoteConfig("oslo", mode="proxy", proxy_address="oslo.example:9300"), reason) == ""
+
+
+async def test_another_cluster_behind_a_changed_address_is_named(contexts: TlsContexts) -> None:
+    oslo, voss = await Cluster("oslo", contexts).add("oslo-1"), await Cluster("voss", contexts).add("voss-1")
+    async with remotes(contexts, x__seeds=[oslo.address]) as registry:
+        assert await verify(registry, ["x"], BERGEN) == []
+        registry.apply(Settings({"cluster.remote.x.seeds": [voss.address]}))
+        (sentence,) = await verify(registry, ["x"], BERGEN)
+        assert "remote cluster [x] is another cluster than before" in sentence
+        assert f"at [{voss.address}] answers [voss] (uuid-voss), it was [oslo] (uuid-oslo)" in sentence
+        registry.apply(Settings({}))  # whoever removes it and sets it again means it
+        registry.apply(Settings({"cluster.remote.x.seeds": [oslo.address]}))
+        assert await verify(registry, ["x"], BERGEN) == []
+    await oslo.stop()
+    await voss.stop()
+
+
+async def test_a_cluster_that_could_not_be_reached_in_between_is_remembered(contexts: TlsContexts) -> None:
+    oslo, voss = await Cluster("oslo", contexts).add("oslo-1"), await Cluster("voss", contexts).add("voss-1")
+    async with listening(Http, contexts) as dead, remotes(contexts, x__seeds=[oslo.address]) as registry:
+        assert await verify(registry, ["x"], BERGEN) == []
+        registry.apply(Settings({"cluster.remote.x.seeds": [dead]}))
+        assert "cannot be reached now" in (await verify(registry, ["x"], BERGEN))[0]
+        registry.apply(Settings({"cluster.remote.x.seeds": [voss.address]}))
+        assert "it was [oslo] (uuid-oslo)" in (await verify(registry, ["x"], BERGEN))[0]
+    await oslo.stop()
+    await voss.stop()

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import structlog
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from hanse.security.ssl_actions import SslActions
 from hanse.settings.registry import Settings
 from hanse.tls.authority import CertificateAuthority
 from hanse.tls.contexts import TlsContexts
+from hanse.tls.identity import read_certificate
 from hanse.tls.reload import Reloader
 from hanse.tls.ssl_settings import HTTP, TRANSPORT
 from hanse.transport.actions import Empty
@@ -96,6 +98,22 @@ def test_an_end_that_comes_near_is_yellow_and_one_that_came_red(tmp_path: Path) 
     past = actions(tmp_path, now + timedelta(days=101))
     assert past.indicator()["status"] == "red"
     assert past.gauges()["certificates"][0]["days_to_expiry"] < 0
+
+
+def test_a_refused_client_is_shown_with_what_it_presented(tmp_path: Path) -> None:
+    write(tmp_path, days=100)
+    ssl = actions(tmp_path)
+    (transport, _) = ssl._reloader.contexts
+    presented = read_certificate(transport.identity[0].public_bytes(Encoding.DER))
+    transport.note_refused("10.0.0.1:4711", "unknown_authority", "failed to establish trust", presented)
+    transport.note_refused("10.0.0.2:4711", "plaintext", "received plaintext traffic")
+    gauges = ssl.gauges()
+    assert gauges["refused_handshakes"] == 2
+    first, second = gauges["recent_refused_handshakes"]
+    assert (first["peer"], first["fault"]) == ("10.0.0.1:4711", "unknown_authority")
+    assert first["peer_certificate"]["subject_dn"] == "CN=berlin"
+    assert first["peer_certificate"]["issuer"] == "CN=ca"
+    assert "peer_certificate" not in second
 
 
 async def test_the_log_warns(tmp_path: Path) -> None:

@@ -155,6 +155,9 @@ async def test_an_acceptor_judges_what_the_dialler_shows(
         return
     assert failure.fault is wanted
     assert failure.sentence.startswith("failed to establish trust with client at [127.0.0.1:")
+    if wanted is not Fault.NO_CERTIFICATE:
+        assert failure.presented is not None
+        assert f"with subject name [{failure.presented.subject}]" in failure.sentence
     assert WORDS[case] in failure.sentence
     assert sentence is not None
     assert any(words in sentence for words in TOLD[wanted]), sentence

@@ -135,6 +135,13 @@ async def test_a_dialler_whose_authority_is_unknown_is_refused_and_both_sides_kn
     assert failure.sentence.startswith("failed to establish trust with client at [127.0.0.1:")
     assert "is not configured to trust that issuer" in failure.sentence
     assert "[xpack.security.transport.ssl.certificate_authorities]" in failure.sentence
+    assert "the client provided a certificate with subject name [CN=rogue]" in failure.sentence
+    assert "has subject alternative names [DNS:localhost,IP:127.0.0.1]" in failure.sentence
+    assert "issued by [CN=ca-rogue]" in failure.sentence
+    assert "(with trust configuration: PEM-trust{ca-berlin.crt})" in failure.sentence
+    assert "it only trusts the issuer [CN=ca-berlin]" in failure.sentence
+    kept = server.refused[-1]
+    assert (kept.sentence, kept.presented) == (failure.sentence, failure.presented)
 
 
 async def test_a_dialler_without_a_certificate_is_refused_and_both_sides_know_why(place: Place) -> None:
@@ -168,6 +175,7 @@ async def test_a_server_whose_authority_is_unknown_is_refused_and_both_sides_kno
     assert "subject name [CN=berlin]" in sentence
     assert "issued by [CN=ca-berlin]" in sentence
     assert "is not configured to trust that issuer" in sentence
+    assert "(with trust configuration: PEM-trust{ca-paris.crt})" in sentence
     assert failure.fault is Fault.OWN_UNKNOWN_AUTHORITY
     assert failure.sentence.startswith("client did not trust this server's certificate, closing connection")
 

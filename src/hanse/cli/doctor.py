@@ -49,6 +49,7 @@ def doctor(tool: Tool, remote: str | None, user: str | None, as_json: bool, url:
     with _node(findings, tool, settings, secure, url) as node:
         if node is not None:
             settings = doctor_node.effective_settings(node, settings)
+            doctor_node.refused(findings, node, HERE)
         configs = read_configs(settings)
         chosen = [config for alias, config in configs.items() if remote in (None, alias)]
         if remote is not None and not chosen:

@@ -40,6 +40,21 @@ def connected(findings: Findings, node: NodeClient, alias: str) -> None:
         findings.fails(alias, "connection", f"the node is not connected: {why}", step)
 
 
+def refused(findings: Findings, node: NodeClient, where: str) -> None:
+    """Who was refused by this node of late. That is no fault of its own: it may have been right to refuse."""
+    status, answer = node.call("GET", "/_nodes/stats/tls")
+    if status != 200:
+        findings.unknown(where, "refused", f"the node does not tell: {reason_of(answer)}")
+        return
+    latest: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in (one for stats in answer["nodes"].values() for one in stats["tls"]["recent_refused_handshakes"]):
+        latest[one["peer"].rpartition(":")[0], one["fault"]] = one
+    for one in latest.values():
+        findings.unknown(where, "refused", f"at [{one['at']}] this node refused [{one['peer']}]: {one['reason']}")
+    if not latest:
+        findings.holds(where, "refused", "this node refused no handshake since it started")
+
+
 def rights(findings: Findings, node: NodeClient, alias: str, user: str | None) -> None:
     """Role names, index privileges and ceilings, as the other cluster decides."""
     if user is None:

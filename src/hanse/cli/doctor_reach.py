@@ -17,6 +17,7 @@ from hanse.cli.findings import Findings
 from hanse.errors import ConnectTransportError, HanseError
 from hanse.settings.registry import Settings
 from hanse.tls import endpoints
+from hanse.tls.certificate_words import alternative_names, printable
 from hanse.tls.contexts import TlsContexts
 from hanse.tls.explain import Fault, fault_of
 from hanse.tls.identity import PeerCertificate, peer_certificate
@@ -115,9 +116,9 @@ async def _second_look(place: tuple[str, int], name: str, ground: Ground) -> str
 
 
 def _described(certificate: PeerCertificate) -> str:
-    names = ", ".join((*certificate.dns_names, *certificate.ip_addresses)) or "no names"
+    names = ", ".join(alternative_names(certificate)) or "no names"
     return (
-        f"[{certificate.subject}] from [{certificate.issuer}] for [{names}], valid from "
+        f"[{printable(certificate.subject)}] from [{printable(certificate.issuer)}] for [{names}], valid from "
         f"[{certificate.not_before.isoformat()}] to [{certificate.not_after.isoformat()}]"
     )
 

@@ -130,6 +130,10 @@ class RemoteConnection:
         self._judge = judge
         self.last_error: str | None = None
         self.last_error_at: datetime | None = None
+        self.last_peer: Hello | None = None
+        """A node of the cluster that answered last, kept when the connection is lost."""
+        self.peer_before: Hello | None = None
+        """The same of the connection that this one replaced when the settings of the alias changed."""
         self._own = own
         self._contexts = contexts
         self._dial_timeout_s = dial_timeout_s
@@ -310,6 +314,7 @@ class RemoteConnection:
             self._handle(DialFailed(command.link, why))
             return
         self._links[command.link] = link
+        self.last_peer = link.peer
         link.closed.add_done_callback(lambda closed: self._link_closed(command.link, closed.result()))
         self._handle(Dialled(command.link, link.peer))
 

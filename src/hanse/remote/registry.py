@@ -71,14 +71,15 @@ class RemoteClusters:
                 self._build(config)
             elif known.config.needs_rebuild(config):
                 self._remove(alias)
-                self._build(config)
+                self._build(config).peer_before = known.last_peer or known.peer_before
             else:
                 known.config = config
 
-    def _build(self, config: RemoteConfig) -> None:
+    def _build(self, config: RemoteConfig) -> RemoteConnection:
         connection = RemoteConnection(config, self._own(), self._contexts, jitter=self._jitter, judge=self._judge)
         self._remotes[config.alias] = connection
         connection.start()
+        return connection
 
     def _remove(self, alias: str) -> None:
         gone = self._remotes.pop(alias)

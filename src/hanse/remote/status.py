@@ -7,13 +7,12 @@ Tests: tests/remote/test_status.py.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from hanse.remote.connection import RemoteConnection
 from hanse.remote.settings import SNIFF
 from hanse.settings.units import format_time
-from hanse.tls.identity import PeerCertificate
+from hanse.tls.certificate_words import iso, shown_fields
 from hanse.transport.actions import Action, ActionRegistry, Call, Empty, Scope
 
 REMOTE_INFO: Action[Empty, dict[str, Any]] = Action("cluster:monitor/remote/info", Empty, dict[str, Any], Scope.CLUSTER)
@@ -44,25 +43,12 @@ def describe(connection: RemoteConnection, initial_connect_timeout_s: float) -> 
     }
     if connection.last_error is not None and connection.last_error_at is not None:
         entry["last_error"] = connection.last_error
-        entry["last_error_at"] = _iso(connection.last_error_at)
+        entry["last_error_at"] = iso(connection.last_error_at)
     if connection.peer_certificate is not None:
-        entry["peer_certificate"] = _certificate(connection.peer_certificate)
+        entry["peer_certificate"] = shown_fields(connection.peer_certificate)
     if connection.round_trip_s is not None:
         entry["round_trip"] = f"{connection.round_trip_s * 1000:.2f}ms"
     return entry
-
-
-def _certificate(certificate: PeerCertificate) -> dict[str, Any]:
-    names = [*(f"DNS:{name}" for name in certificate.dns_names), *(f"IP:{ip}" for ip in certificate.ip_addresses)]
-    return {
-        "subject_dn": certificate.subject,
-        "issuer": certificate.issuer,
-        "subject_alternative_names": names,
-        "serial_number": certificate.serial_number,
-        "fingerprint_sha256": certificate.fingerprint_sha256,
-        "not_before": _iso(certificate.not_before),
-        "expiry": _iso(certificate.not_after),
-    }
 
 
 def register(registry: ActionRegistry, remotes: Any) -> None:
@@ -72,7 +58,3 @@ def register(registry: ActionRegistry, remotes: Any) -> None:
         return dict(remotes.info())
 
     registry.register(REMOTE_INFO, remote_info)
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

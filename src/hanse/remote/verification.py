@@ -51,7 +51,18 @@ async def _verify(remote: RemoteConnection, own: Hello) -> list[str]:
         ]
     if any(peer.cluster_uuid == own.cluster_uuid for peer in remote.peers):
         return [f"remote cluster [{alias}] is this cluster itself: {remote.address} leads back here"]
+    before, now = remote.peer_before, remote.last_peer
+    if before is not None and now is not None and now.cluster_uuid != before.cluster_uuid:
+        return [
+            f"remote cluster [{alias}] is another cluster than before: at {remote.address} answers {_named(now)}, "
+            f"it was {_named(before)}; followers do not go on with the indices of another cluster; if this is not "
+            f"intended, set the address back"
+        ]
     return []
+
+
+def _named(peer: Hello) -> str:
+    return f"[{peer.cluster_name}] ({peer.cluster_uuid})"
 
 
 def loopback_hint(config: RemoteConfig, reason: str) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from hanse.tls.contexts import TlsContexts
+from hanse.tls.certificate_words import iso, shown_fields
+from hanse.tls.contexts import Refused, TlsContexts
 from hanse.tls.listing import WARN_DAYS, ListedCertificate
 from hanse.tls.reload import Reloaded, Reloader
 from hanse.transport.actions import Action, ActionRegistry, Call, Empty, Scope
@@ -130,13 +131,7 @@ class SslActions:
             "refused_reloads": sum(contexts.reload_problem is not None for contexts in self._reloader.contexts),
             "refused_handshakes": sum(contexts.refused_handshakes for contexts in self._reloader.contexts),
             "recent_refused_handshakes": [
-                {
-                    "context": contexts.prefix,
-                    "peer": refused.peer,
-                    "at": refused.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-                    "fault": refused.fault,
-                    "reason": refused.sentence,
-                }
+                _refused(contexts.prefix, refused)
                 for contexts in self._reloader.contexts
                 for refused in contexts.refused
             ],
@@ -170,7 +165,7 @@ class SslActions:
             "subject_dn": certificate.subject.rfc4514_string(),
             "serial_number": f"{certificate.serial_number:x}",
             "has_private_key": one.has_private_key,
-            "expiry": certificate.not_valid_after_utc.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "expiry": iso(certificate.not_valid_after_utc),
             "issuer": certificate.issuer.rfc4514_string(),
             "days_to_expiry": one.days_left(self._now()),
         }
@@ -189,6 +184,18 @@ class SslActions:
             "connections_cut": outcome.connections_cut,
         }
         return report if outcome.problem is None else {**report, "error": outcome.problem}
+
+
+def _refused(prefix: str, refused: Refused) -> dict[str, Any]:
+    """`peer_certificate` is what the client presented, verified by nobody."""
+    shown = {
+        "context": prefix,
+        "peer": refused.peer,
+        "at": iso(refused.at),
+        "fault": refused.fault,
+        "reason": refused.sentence,
+    }
+    return {**shown, "peer_certificate": shown_fields(refused.presented)} if refused.presented is not None else shown
 
 
 def _symptom(expired: int, ending: int, refused: int) -> str:

@@ -25,9 +25,11 @@ from cryptography.hazmat.primitives import serialization
 
 from hanse.errors import SettingsError
 from hanse.settings.registry import Settings
+from hanse.tls.certificate_words import Trust
 from hanse.tls.identity import PeerCertificate, fingerprint
 from hanse.tls.key_material import KeyMaterial, read_identity, read_trusted
 from hanse.tls.listing import ListedCertificate, read_listed
+from hanse.tls.presented import watch
 from hanse.tls.ssl_settings import REMOTE_CLIENT, REMOTE_SERVER, TLS_SETTINGS, SslSettings, read_ssl_settings
 from hanse.tls.trust_restrictions import TrustRestrictions, read_restrictions
 
@@ -74,12 +76,16 @@ class _Built:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A handshake that this side did not end well: who dialled, which check failed, and the sentence of the log."""
+    """A handshake that this side did not end well: who dialled, which check failed, and the sentence of the log.
+
+    `presented` is what the client claimed to be; nobody verified it.
+    """
 
     at: datetime
     peer: str
     fault: str
     sentence: str
+    presented: PeerCertificate | None = None
 
 
 class Held(Protocol):
@@ -168,10 +174,10 @@ class TlsContexts:
             self._held.add(connection)
             self._cut_if_untrusted(connection)
 
-    def note_refused(self, peer: str, fault: str, sentence: str) -> None:
+    def note_refused(self, peer: str, fault: str, sentence: str, presented: PeerCertificate | None = None) -> None:
         """Keeps what the log says of a refused handshake, for those who ask over the APIs."""
         self.refused_handshakes += 1
-        self.refused.append(Refused(datetime.now(UTC), peer, fault, sentence))
+        self.refused.append(Refused(datetime.now(UTC), peer, fault, sentence, presented))
 
     def cut_untrusted(self) -> int:
         """Cuts the connections to peers whose trust anchor, or name, is not trusted any more; how many.
@@ -202,6 +208,17 @@ class TlsContexts:
         single = [path for path in (settings.key, settings.certificate) if path is not None]
         restrictions = [settings.restrictions.path] if settings.restrictions is not None else []
         return (*single, *(settings.authorities or ()), *stores, *restrictions)
+
+    @property
+    def trust(self) -> Trust:
+        """What peers are judged by now, for the words that explain a refusal."""
+        settings, setting = self._settings, f"{self.prefix}.certificate_authorities"
+        if settings.truststore is not None:
+            return Trust(settings.truststore.setting, (settings.truststore.path.name,), self.trusted)
+        if settings.authorities is not None:
+            return Trust(setting, tuple(path.name for path in settings.authorities), self.trusted)
+        own = settings.keystore.path if settings.keystore is not None else settings.certificate
+        return Trust(setting, (own.name,) if own is not None else (), self.trusted)
 
     @property
     def restrictions(self) -> TrustRestrictions | None:
@@ -302,6 +319,7 @@ def _server(settings: SslSettings, identity: KeyMaterial, trusted: tuple[x509.Ce
         context.verify_mode = _CLIENT_AUTHENTICATION[settings.client_authentication]
     if context.verify_mode != ssl.CERT_NONE:
         _trust(context, trusted)
+        watch(context)
         # A resumed session would bring back a peer whose authority is no longer trusted.
         context.num_tickets = 0
         context.options |= ssl.OP_NO_TICKET

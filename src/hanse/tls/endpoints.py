@@ -60,10 +60,10 @@ def _accepting(
     restricted_answer: Callable[[str], bytes] | None,
 ) -> Callable[[], TlsProtocol]:
     def refused(error: BaseException, connection: TlsProtocol) -> None:
-        failure = _failure(error, connection, contexts.prefix)
+        failure = _failure(error, connection, contexts)
         _log(failure, is_diagnosed=contexts.diagnoses_trust)
         if failure.fault is not Fault.CLOSED:
-            contexts.note_refused(failure.peer, failure.fault.value, failure.sentence)
+            contexts.note_refused(failure.peer, failure.fault.value, failure.sentence, failure.presented)
         if on_refused is not None:
             on_refused(failure)
 
@@ -82,10 +82,10 @@ def _accepting(
     return accept
 
 
-def _failure(error: BaseException, connection: TlsProtocol, prefix: str) -> HandshakeFailure:
-    peer = format_address(connection.peer_address)
-    sentence = explain(error, View(peer=peer, is_dialling=False, prefix=prefix))
-    return HandshakeFailure(peer, fault_of(error), sentence, error)
+def _failure(error: BaseException, connection: TlsProtocol, contexts: TlsContexts) -> HandshakeFailure:
+    peer, presented = format_address(connection.peer_address), connection.shown
+    view = View(peer, is_dialling=False, prefix=contexts.prefix, shown=presented, trust=contexts.trust)
+    return HandshakeFailure(peer, fault_of(error), explain(error, view), error, presented)
 
 
 def _log(failure: HandshakeFailure, *, is_diagnosed: bool) -> None:
@@ -168,7 +168,7 @@ async def _dial_tls(
         socket_transport.abort()
         raise
     except OSError as error:
-        view = View(peer=address, host=name, prefix=contexts.prefix, shown=tls.shown)
+        view = View(peer=address, host=name, prefix=contexts.prefix, shown=tls.shown, trust=contexts.trust)
         raise ConnectTransportError(f"[][{address}] connect_exception: {explain(error, view)}") from error
     return transport
 

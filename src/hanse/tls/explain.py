@@ -10,6 +10,7 @@ import ssl
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from hanse.tls.certificate_words import Trust, described
 from hanse.tls.identity import PeerCertificate
 from hanse.tls.ssl_settings import TRANSPORT
 from hanse.tls.trust_restrictions import RestrictedTrustError
@@ -64,6 +65,7 @@ class View:
     is_dialling: bool = True
     prefix: str = TRANSPORT
     shown: PeerCertificate | None = None
+    trust: Trust | None = None
 
 
 _VERIFY_FAULTS = {
@@ -168,16 +170,7 @@ def _distrust(view: View) -> str:
     """Elasticsearch's beginning of these lines, and what the certificate said of itself where it is known."""
     side, place = ("server", view.host or view.peer) if view.is_dialling else ("client", view.peer)
     text = f"failed to establish trust with {side} at [{place}]; the {side} provided a certificate"
-    if view.shown is None:
-        return text
-    shown = view.shown
-    names = ",".join([*(f"DNS:{name}" for name in shown.dns_names), *(f"IP:{ip}" for ip in shown.ip_addresses)])
-    return (
-        f"{text} with subject name [{shown.subject}], fingerprint [{shown.fingerprint_sha256}]; the certificate is "
-        f"valid between [{shown.not_before.isoformat()}] and [{shown.not_after.isoformat()}]; the certificate "
-        + (f"has subject alternative names [{names}]" if names else "does not have any subject alternative names")
-        + f"; the certificate is issued by [{shown.issuer}]"
-    )
+    return text if view.shown is None else f"{text} {described(view.shown)}"
 
 
 def _unknown_authority(code: int, view: View) -> str:
@@ -189,10 +182,13 @@ def _unknown_authority(code: int, view: View) -> str:
         21: f"; the {side} did not provide a copy of the issuing certificate in the certificate chain",
         7: "; its signature is not that of the authority it names",
     }.get(code, "")
+    trust = view.trust
+    consulted, trusted = (f" ({trust.configuration})", f", {trust.issuers}") if trust is not None else ("", "")
+    setting = trust.setting if trust is not None else f"{view.prefix}.certificate_authorities"
     return (
-        f"{_distrust(view)}{seen}; this ssl context ([{view.prefix}]) is not configured to trust that issuer; if the "
-        f"peer is to be trusted, add the certificate of the authority that signed it to [{view.prefix}."
-        f"certificate_authorities] on this node, or the missing ones of its chain to the file of its certificate"
+        f"{_distrust(view)}{seen}; this ssl context ([{view.prefix}{consulted}]) is not configured to trust that issuer"
+        f"{trusted}; if the peer is to be trusted, add the certificate of the authority that signed it to "
+        f"[{setting}] on this node, or the missing ones of its chain to the file of its certificate"
     )
 
 

@@ -31,6 +31,7 @@ from hanse.tls.explain import (
     restricted_for_peer,
 )
 from hanse.tls.identity import PeerCertificate, shown_certificate
+from hanse.tls.presented import presented_certificate
 from hanse.tls.ssl_settings import TRANSPORT
 from hanse.tls.trust_restrictions import RestrictedTrustError, TrustRestrictions
 
@@ -67,6 +68,7 @@ class HandshakeFailure:
     fault: Fault
     sentence: str
     error: BaseException | None
+    presented: PeerCertificate | None = None
 
 
 _SSLProtocol: Any = sslproto.SSLProtocol  # typeshed describes the class of Python 3.10, which was another one
@@ -121,8 +123,8 @@ class TlsProtocol(_SSLProtocol):  # type: ignore[misc]
 
     @property
     def shown(self) -> PeerCertificate | None:
-        """What a dialled server showed in the handshake that failed."""
-        return None if self._server_side else shown_certificate(self._sslobj)
+        """What the other side showed in the handshake that failed, verified by nobody."""
+        return presented_certificate(self._sslobj) if self._server_side else shown_certificate(self._sslobj)
 
     def app_transport(self) -> asyncio.Transport:
         """The transport that `app` is given when the handshake succeeds."""

@@ -38,6 +38,9 @@ _UNESCAPED = re.compile(r"(?:[^,+\\]|\\.)+|[,+]|\\", re.DOTALL)
 _EMAIL = x509.NameOID.EMAIL_ADDRESS
 _OTHER_NAMES = {"E": _EMAIL, "EMAIL": _EMAIL, "EMAILADDRESS": _EMAIL}
 
+UNREADABLE = (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
+"""What a certificate that OpenSSL took may still raise when it is read."""
+
 
 class PeerCertificate(msgspec.Struct, frozen=True):
     """The identifying fields of a certificate. Names are RFC 2253 strings; serial number and fingerprint are hex.
@@ -249,5 +252,5 @@ def shown_certificate(tls: ssl.SSLObject) -> PeerCertificate | None:
         if first is None:
             return None
         return read_certificate(_der(first))
-    except (AttributeError, ValueError, TypeError, ssl.SSLError):
+    except (AttributeError, ssl.SSLError, *UNREADABLE):
         return None

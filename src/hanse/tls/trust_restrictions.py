@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import re2
-from cryptography import x509
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from hanse.errors import SettingsError
-from hanse.tls.identity import PeerCertificate, read_certificate
+from hanse.tls.identity import UNREADABLE, PeerCertificate, read_certificate
 from hanse.tls.key_material import read_file
 from hanse.tls.ssl_settings import X509_FIELDS, RestrictionSettings
 
@@ -112,5 +111,5 @@ def _compiled(pattern: str, where: str) -> Any:
 def _described(shown: bytes) -> PeerCertificate | None:
     try:
         return read_certificate(shown)
-    except (ValueError, x509.DuplicateExtension):
+    except UNREADABLE:
         return None
