@@ -115,7 +115,6 @@ class Node:
         secure = dict(keystore) if keystore is not None else {}
         self._secure = secure
         self._enrollment_keys = EnrollmentKeys(settings, config_dir, secure)
-        self._secure_of_realms = {key: value for key, value in secure.items() if key.startswith(REALMS)}
         self._elastic_password = elastic_password or secure.get(BOOTSTRAP_PASSWORD.key)
         declared.check_node_settings(self._registry_of_settings, settings, secure)
         self._security_enabled = settings.read(declared.SECURITY_ENABLED)
@@ -239,7 +238,7 @@ class Node:
             logs_path=self._logs_path,
             is_remote_client=self._is_remote_client,
             config_dir=self._config_dir,
-            secure=self._secure_of_realms,
+            secure={key: value for key, value in self._secure.items() if key.startswith(REALMS)},
             cluster_uuid=lambda: self.cluster.state.cluster_uuid,
             is_own=self._is_own,
             ask_remote=self._ask_remote,
@@ -267,8 +266,8 @@ class Node:
             validators=(validate_remote_settings,),
             gauges={"indices": lambda: node_statistics(self.indices), "tls": tls.gauges},
             after_update=self._verify_remotes,
-            broken=lambda: self.indices.refusing_shards(),
-            begin_log_anew=lambda index, shard: self.indices.begin_log_anew(index, shard),
+            broken=self.indices.refusing_shards,
+            begin_log_anew=self.indices.begin_log_anew,
         )
         cluster_administration.register(self.actions, self.cluster, administration)
         report = HealthReport(self.cluster, {"tls_certificates": tls.indicator}, self.indices.refusing_shards)

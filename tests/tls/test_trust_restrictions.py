@@ -17,9 +17,9 @@ from hanse.tls.authority import COMMON_NAME_OTHER, CertificateAuthority, Names
 from hanse.tls.contexts import TlsContexts
 from hanse.tls.endpoints import dial, listen
 from hanse.tls.explain import Fault
-from hanse.tls.identity import peer_certificate
+from hanse.tls.identity import peer_certificate, readable_certificate
 from hanse.tls.ssl_settings import TRANSPORT, X509_FIELDS, RestrictionSettings
-from hanse.tls.trust_restrictions import TrustRestrictions, _described, read_restrictions
+from hanse.tls.trust_restrictions import TrustRestrictions, read_restrictions
 
 from .faulty import Recipe, Workshop, other_name
 from .test_endpoints import Caller, fate, listening
@@ -251,7 +251,9 @@ def certificate(subject: x509.Name, *names: x509.GeneralName) -> x509.Certificat
 
 def compared(shown: bytes, fields: tuple[str, ...]) -> tuple[str, ...]:
     """The names of a DER certificate that restrictions compare."""
-    return TrustRestrictions(RestrictionSettings("s", Path("r.yml"), fields), (), ()).names_of(_described(shown))
+    return TrustRestrictions(RestrictionSettings("s", Path("r.yml"), fields), (), ()).names_of(
+        readable_certificate(shown)
+    )
 
 
 def raw(oid: str, value: bytes) -> x509.OtherName:
@@ -304,4 +306,4 @@ def test_alternative_names_that_cannot_be_read_are_none() -> None:
     broken = made.public_bytes(Encoding.DER).replace(b"\x0c" + FRIENDLY, b"\x0c\x7ffriend")
     assert compared(broken, X509_FIELDS) == ()
     assert compared(b"no certificate", X509_FIELDS) == ()
-    assert _described(broken) is None
+    assert readable_certificate(broken) is None

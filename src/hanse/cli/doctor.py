@@ -55,8 +55,9 @@ def doctor(tool: Tool, remote: str | None, user: str | None, as_json: bool, url:
         if remote is not None and not chosen:
             step = f'PUT /_cluster/settings {{"persistent": {{"cluster.remote.{remote}.seeds": ["host:9300"]}}}}'
             findings.fails(remote, "settings", f"no remote cluster [{remote}] is configured", step)
+        own = _hello(settings, node)
         for config in chosen:
-            _remote(findings, config, ground, _hello(settings, node), node, user)
+            _remote(findings, config, ground, own, node, user)
         if not configs and remote is None:
             findings.holds(HERE, "remotes", "no remote cluster is configured")
     if as_json:

@@ -6,7 +6,7 @@ Tests: tests/cli/test_findings.py.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 HOLDS, FAILS, UNKNOWN = "holds", "fails", "unknown"
@@ -63,13 +63,8 @@ class Findings:
 
 
 def _shown(finding: Finding) -> dict[str, Any]:
-    shown = {
-        "where": finding.where,
-        "check": finding.check,
-        "status": finding.status,
-        "detail": finding.detail,
-    }
-    return {**shown, "mend": finding.mend} if finding.mend else shown
+    shown = asdict(finding)
+    return shown if finding.mend else {key: value for key, value in shown.items() if key != "mend"}
 
 
 def _plain(text: str) -> Any:

@@ -9,7 +9,7 @@ from hanse.errors import IllegalArgumentError
 from hanse.rest.request import RestRequest, RestResponse
 from hanse.rest.routes import Routes
 from hanse.security import peer_requests
-from hanse.security.requests import Answer, ByNames
+from hanse.security.requests import ByNames
 
 
 def register(routes: Routes) -> None:
@@ -23,16 +23,16 @@ def register(routes: Routes) -> None:
 
 async def show(request: RestRequest) -> RestResponse:
     names = request.names("name") if request.has_path("name") else ()
-    return _answered(await request.run(peer_requests.GET_REMOTE_PEERS, ByNames(names)))
+    return RestResponse.answered(await request.run(peer_requests.GET_REMOTE_PEERS, ByNames(names)))
 
 
 async def put(request: RestRequest) -> RestResponse:
     asked = peer_requests.PutRemotePeer(request.path("name"), request.json_object(required=True))
-    return _answered(await request.run(peer_requests.PUT_REMOTE_PEER, asked))
+    return RestResponse.answered(await request.run(peer_requests.PUT_REMOTE_PEER, asked))
 
 
 async def delete(request: RestRequest) -> RestResponse:
-    return _answered(await request.run(peer_requests.DELETE_REMOTE_PEER, ByNames((request.path("name"),))))
+    return RestResponse.answered(await request.run(peer_requests.DELETE_REMOTE_PEER, ByNames((request.path("name"),))))
 
 
 async def explain(request: RestRequest) -> RestResponse:
@@ -47,8 +47,4 @@ async def explain(request: RestRequest) -> RestResponse:
         peer=request.text("peer"),
         roles=None if roles is None else tuple(part.strip() for part in roles.split(",") if part.strip()),
     )
-    return _answered(await request.run(peer_requests.EXPLAIN, asked))
-
-
-def _answered(answer: Answer) -> RestResponse:
-    return RestResponse.json(answer.body, status=answer.status)
+    return RestResponse.answered(await request.run(peer_requests.EXPLAIN, asked))

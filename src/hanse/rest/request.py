@@ -16,6 +16,7 @@ from hanse.errors import IllegalArgumentError, InvalidIndexNameError
 from hanse.rest.json_body import BodyRequiredError, parse_object
 from hanse.rest.unrecognized import refuse_unrecognized
 from hanse.search.parameters import expand_wildcards
+from hanse.security.requests import Answer
 from hanse.settings.registry import Settings
 from hanse.settings.units import parse_time_s
 from hanse.transport.actions import Action, IndicesOptions
@@ -57,6 +58,11 @@ class RestResponse:
     def json(cls, value: Any, status: int = 200, headers: Headers | None = None) -> RestResponse:
         """A JSON-able value; `orjson.Fragment` inside it splices rendered bytes."""
         return cls(None, status, value=value, headers=headers)
+
+    @classmethod
+    def answered(cls, answer: Answer) -> RestResponse:
+        """What a handler of the security room made: body and status."""
+        return cls.json(answer.body, status=answer.status)
 
     @classmethod
     def raw(cls, body: bytes, status: int = 200, headers: Headers | None = None) -> RestResponse:

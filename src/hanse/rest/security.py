@@ -127,7 +127,7 @@ def _handler(action: Action[Any, Any], build: Build) -> Any:
     async def handler(request: RestRequest) -> RestResponse:
         request.accept("refresh", "usernames", "typed_keys", "with_profile_uid", "master_timeout")
         answer = await request.run(action, build(request))
-        return RestResponse.json(answer.body, status=answer.status)
+        return RestResponse.answered(answer)
 
     return handler
 

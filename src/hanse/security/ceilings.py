@@ -197,10 +197,6 @@ class RemotePeers:
         self._denies_unlisted = settings.read(REMOTE_PEER_DEFAULT) == "deny"
         self._ceilings.clear()
 
-    @property
-    def denies_unlisted(self) -> bool:
-        return self._denies_unlisted
-
     def all(self) -> Mapping[str, RemotePeer]:
         """The peers in force; those of peers.yml come before stored ones of the same name."""
         self._follow()

@@ -125,8 +125,6 @@ class Gate:
             raise IllegalArgumentError(f"No handler for action [{action_name}]")
         ceiling = self._ceiling(origin)
         try:
-            if ceiling is not None and ceiling.refusal:
-                raise denial.beyond_ceiling(action.name, identity, (), ceiling.refusal)
             self._check_caller(action, identity, origin, ceiling)
             if ceiling is not None:
                 self._check_name_against(ceiling, action, identity)
@@ -214,8 +212,6 @@ class Gate:
         ceiling: Ceiling | None,
     ) -> Targets:
         """What the request may work on. Raises what forbids it."""
-        if ceiling is not None and ceiling.refusal:
-            raise denial.beyond_ceiling(action.name, identity, (), ceiling.refusal)
         self._check_caller(action, identity, origin, ceiling)
         if ceiling is not None:
             return self._decide_under(ceiling, action, request, identity, parent)
@@ -275,7 +271,9 @@ class Gate:
     def _check_caller(
         self, action: Action[Any, Any], identity: Identity, origin: Origin, ceiling: Ceiling | None
     ) -> None:
-        """Refuses identities that may not ask for this action at all, before names or payload are looked at."""
+        """Refuses who may not ask for this action at all, before names or payload are looked at."""
+        if ceiling is not None and ceiling.refusal:
+            raise denial.beyond_ceiling(action.name, identity, (), ceiling.refusal)
         if action.scope is Scope.INTERNAL and not identity.is_internal and self.enabled:
             raise self._refusals.of_cluster(action.name, identity)
         if not self.enabled:

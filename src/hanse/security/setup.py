@@ -74,7 +74,6 @@ def build(
     file_realms = [realm for realm in realms.realms if isinstance(realm, FileRealm)]
     peer_file = PeerFile(config_dir) if config_dir is not None else None
     peers = RemotePeers(store, peer_file, own_cluster_uuid=cluster_uuid, is_own=is_own)
-    peers.apply_settings(settings)
     pki_realms = [realm for realm in realms.certificate_realms if realm.files]
     files = WatchedFiles([*file_realms, *pki_realms, *(one for one in (file_roles, peer_file) if one is not None)])
     audit = Audit.from_settings(settings, logs_path, cluster_name, node_id)

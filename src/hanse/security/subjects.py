@@ -11,8 +11,8 @@ import re
 from typing import Any
 
 from hanse.security.builtin_roles import INTERNAL_USERS
+from hanse.tls.identity import NAME_PIECES
 
-_PIECES = re.compile(r"(?:[^,+\\]|\\.)+|[,+]|\\", re.DOTALL)
 _ESCAPE = re.compile(r"\\([0-9A-Fa-f]{2})|\\(.)", re.DOTALL)
 _SPECIAL = frozenset(',+="\\<>;#*')
 _NAMES = {
@@ -28,7 +28,7 @@ _NAMES = {
 def rendered(subject: str, *, separator: str = ", ", keep: str = "") -> str:
     """The RFC 4514 text of a subject, written anew. Characters in `keep` stay as they are within values."""
     parts = []
-    for piece in _PIECES.findall(subject):
+    for piece in NAME_PIECES.findall(subject):
         kind, equals, value = piece.partition("=")
         if piece in (",", "+"):
             parts.append(separator if piece == "," else "+")

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import serialization
 from hanse.errors import SettingsError
 from hanse.settings.registry import Settings
 from hanse.tls.certificate_words import Trust
-from hanse.tls.identity import PeerCertificate, fingerprint
+from hanse.tls.identity import UNREADABLE, PeerCertificate, fingerprint
 from hanse.tls.key_material import KeyMaterial, read_identity, read_trusted
 from hanse.tls.listing import ListedCertificate, read_listed
 from hanse.tls.presented import watch
@@ -36,7 +36,7 @@ from hanse.tls.trust_restrictions import TrustRestrictions, read_restrictions
 log = structlog.get_logger(__name__)
 
 REFUSED_KEPT_MAX = 20
-_UNUSABLE = (ValueError, TypeError, ssl.SSLError, UnsupportedAlgorithm, x509.DuplicateExtension)
+_UNUSABLE = (*UNREADABLE, ssl.SSLError, UnsupportedAlgorithm)
 """What the libraries raise for files that parse and cannot be used all the same, such as a key of an unknown kind."""
 _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 _MAY_BE_NAMELESS = (REMOTE_CLIENT, REMOTE_SERVER)

@@ -33,7 +33,7 @@ Values are in the form in which OpenSSL compares names: case of ASCII letters an
 """
 
 
-_UNESCAPED = re.compile(r"(?:[^,+\\]|\\.)+|[,+]|\\", re.DOTALL)
+NAME_PIECES = re.compile(r"(?:[^,+\\]|\\.)+|[,+]|\\", re.DOTALL)
 """The attributes of a name and what separates them."""
 _EMAIL = x509.NameOID.EMAIL_ADDRESS
 _OTHER_NAMES = {"E": _EMAIL, "EMAIL": _EMAIL, "EMAILADDRESS": _EMAIL}
@@ -83,7 +83,7 @@ def structured(name: x509.Name) -> Rdns:
 
 def structured_text(text: str) -> Rdns:
     """The same of a name written as RFC 2253 or 4514 has it, or with spaces behind the commas. Raises ValueError."""
-    parts = [_trimmed(piece) for piece in _UNESCAPED.findall(text)]
+    parts = [_trimmed(piece) for piece in NAME_PIECES.findall(text)]
     for at, part in enumerate(parts):
         kind, equals, value = part.partition("=")
         if equals:
@@ -179,6 +179,14 @@ def read_certificate(
     )
 
 
+def readable_certificate(der: bytes) -> PeerCertificate | None:
+    """The same of a certificate that nobody verified, for words about it; None when it cannot be read."""
+    try:
+        return read_certificate(der)
+    except UNREADABLE:
+        return None
+
+
 def alternative_names(certificate: x509.Certificate) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The DNS names and the IP addresses in the certificate's subject alternative names."""
     try:
@@ -251,6 +259,6 @@ def shown_certificate(tls: ssl.SSLObject) -> PeerCertificate | None:
         first = chain[0] if chain else None
         if first is None:
             return None
-        return read_certificate(_der(first))
-    except (AttributeError, ssl.SSLError, *UNREADABLE):
+        return readable_certificate(_der(first))
+    except (AttributeError, ValueError, TypeError, ssl.SSLError):
         return None

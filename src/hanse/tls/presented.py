@@ -12,7 +12,7 @@ import ssl
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from hanse.tls.identity import UNREADABLE, PeerCertificate, read_certificate
+from hanse.tls.identity import PeerCertificate, readable_certificate
 
 LEAF_BYTES_MAX = 16 * 1024
 """A larger one is not kept: whoever reaches the port decides about the size."""
@@ -33,10 +33,7 @@ def watch(context: ssl.SSLContext) -> None:
 def presented_certificate(tls: ssl.SSLObject) -> PeerCertificate | None:
     """What the client of a handshake that failed had presented; None where that is not known or not readable."""
     leaf = _kept.pop(tls, None)
-    try:
-        return read_certificate(leaf) if leaf is not None else None
-    except UNREADABLE:
-        return None
+    return readable_certificate(leaf) if leaf is not None else None
 
 
 def _message(tls: Any, direction: str, version: int, content: int, kind: int, data: bytes) -> None:

@@ -193,10 +193,6 @@ class SslSettings:
     restrictions: RestrictionSettings | None = None
     diagnoses_trust: bool = True
 
-    @property
-    def has_identity(self) -> bool:
-        return self.certificate is not None or self.keystore is not None
-
 
 def read_ssl_settings(
     settings: Settings, prefix: str, config_dir: Path, secure: Mapping[str, str] | None = None

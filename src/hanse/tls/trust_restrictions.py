@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from hanse.errors import SettingsError
-from hanse.tls.identity import UNREADABLE, PeerCertificate, read_certificate
+from hanse.tls.identity import PeerCertificate, readable_certificate
 from hanse.tls.key_material import read_file
 from hanse.tls.ssl_settings import X509_FIELDS, RestrictionSettings
 
@@ -48,7 +48,7 @@ class TrustRestrictions:
     def check(self, tls: ssl.SSLObject | ssl.SSLSocket) -> None:
         """Raises RestrictedTrustError. A peer that showed no certificate is the business of client_authentication."""
         shown = tls.getpeercert(binary_form=True)
-        certificate = _described(shown) if shown else None
+        certificate = readable_certificate(shown) if shown else None
         if shown and (certificate is None or not self.allows_peer(certificate)):
             raise RestrictedTrustError(certificate, self.names_of(certificate), self)
 
@@ -106,10 +106,3 @@ def _compiled(pattern: str, where: str) -> Any:
         return _re2.compile(expression)
     except re2.error as error:
         raise SettingsError(f"{where}: [{pattern}] is not a regular expression") from error
-
-
-def _described(shown: bytes) -> PeerCertificate | None:
-    try:
-        return read_certificate(shown)
-    except UNREADABLE:
-        return None

@@ -142,7 +142,7 @@ async def _managed(around: Surroundings) -> JetStreamEngine:
         options: dict[str, Any] = {"user": CLIENT_USER, "password": managed.password}
         if around.transport_tls is not None:
             # Loopback is not in everybody's certificate; that its authority vouches for it is checked all the same.
-            options |= _tls(around.transport_tls, check_name=False) | {"tls_handshake_first": True}
+            options |= {"tls": around.transport_tls.client(check_name=False), "tls_handshake_first": True}
         engine = await _opened(around, [managed.url], options, managed.peers + 1)
     except BaseException:
         await server.close()
@@ -159,13 +159,9 @@ async def _external(around: Surroundings) -> JetStreamEngine:
     options = login(settings, around.secure)
     tls = TlsContexts.from_settings(settings, declared.TLS_PREFIX, around.config_dir, around.secure)
     if tls.enabled:
-        options |= _tls(tls, check_name=None)
+        options["tls"] = tls.client()
     scheme = "tls" if tls.enabled else "nats"
     return await _opened(around, [f"{scheme}://{server}" for server in servers], options, len(servers))
-
-
-def _tls(contexts: TlsContexts, *, check_name: bool | None) -> dict[str, Any]:
-    return {"tls": contexts.client(check_name=check_name)}
 
 
 async def _opened(around: Surroundings, urls: list[str], options: dict[str, Any], servers: int) -> JetStreamEngine:

@@ -8,7 +8,7 @@ is any doubt (subjects.py). Tests: tests/security/test_pki_realm.py, tests/journ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from typing import Any
 import re2
 import structlog
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 
 from hanse.errors import SettingsError
 from hanse.security import settings as declared
@@ -25,7 +24,7 @@ from hanse.security.role_mappings import MappedUser, mapped_roles
 from hanse.security.store import SecurityStore
 from hanse.security.subjects import username_of
 from hanse.settings.registry import Settings
-from hanse.tls.identity import PeerCertificate
+from hanse.tls.identity import PeerCertificate, fingerprint
 from hanse.tls.key_material import read_certificates, read_trusted_store
 from hanse.tls.ssl_settings import StoreSettings, file_below
 from hanse.transport.identity import Identity, RealmRef
@@ -195,6 +194,5 @@ def _store(settings: Settings, name: str, config_dir: Path, secure: Mapping[str,
     return StoreSettings(setting.key, path, "PKCS12", plain if hidden is None else hidden)
 
 
-def _fingerprints(certificates: Any) -> frozenset[str]:
-    found: list[x509.Certificate] = list(certificates)
-    return frozenset(one.fingerprint(hashes.SHA256()).hex() for one in found)
+def _fingerprints(certificates: Iterable[x509.Certificate]) -> frozenset[str]:
+    return frozenset(fingerprint(one) for one in certificates)
