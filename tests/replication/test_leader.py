@@ -24,7 +24,7 @@ from hanse.replication.requests import (
     ShardChanges,
     ShardChangesAnswer,
 )
-from hanse.transport.actions import Origin
+from hanse.transport.actions import IndicesOptions, Origin
 from hanse.transport.identity import SYSTEM
 
 Pair = tuple[Cluster, Cluster]
@@ -50,6 +50,24 @@ async def changes(there: Cluster, after: int, **more: Any) -> ShardChangesAnswer
     }
     answer: ShardChangesAnswer = await there.run(SHARD_CHANGES, ShardChanges(("books",), after=after, **members))
     return answer
+
+
+async def test_a_name_that_the_gate_dropped_is_not_served(pair: Pair) -> None:
+    """What names an index and excludes it again reaches others only, and the index named first is not among them."""
+    there = await leader(pair)
+    await there.create("papers")
+    await there.write("books", "1", n=1)
+    dropped = ("books", "*", "-books")
+    with pytest.raises(IndexNotFoundError, match="books"):
+        await there.run(LEADER_METADATA, OneIndex(dropped, options=IndicesOptions()))
+    with pytest.raises(IndexNotFoundError, match="books"):
+        await there.run(
+            SHARD_CHANGES,
+            ShardChanges(
+                dropped, after=-1, leader_uuid=uuid(there), poll_timeout_s=0.01, versions=(1, 1, 1), shard=0,
+                options=IndicesOptions(),
+            ),
+        )  # fmt: skip
 
 
 async def test_metadata(pair: Pair) -> None:
