@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from hanse.cluster.routing import RoutingTable
 from hanse.errors import IndexNotFoundError
 from hanse.settings.registry import RawValue, Settings
 
@@ -93,6 +94,7 @@ class ClusterState(msgspec.Struct, frozen=True, omit_defaults=True):
     customs: dict[str, dict[str, Any]] = {}
     nodes: dict[str, NodeMetadata] = {}
     master_node: str | None = None
+    routing: RoutingTable = {}
 
     def index(self, name: str) -> IndexMetadata:
         """Raises IndexNotFoundError: a change may come after another one deleted the index."""
