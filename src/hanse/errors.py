@@ -346,6 +346,20 @@ class UnavailableShardsError(HanseError):
     status = 503
 
 
+class NoShardAvailableError(HanseError):
+    """No copy of the shard answers now."""
+
+    type = "no_shard_available_action_exception"
+    status = 503
+
+
+class RetryOnPrimaryError(HanseError):
+    """The copy that was asked is not the primary (any more); nothing was done, so the right one may be asked."""
+
+    type = "retry_on_primary_exception"
+    status = 503
+
+
 class FailedToCommitClusterStateError(HanseError):
     """The store of the cluster state did not answer in time. Whether the change took place is not known."""
 

@@ -14,16 +14,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import structlog
 
 from hanse import __version__
 from hanse.cluster import administration as cluster_administration
+from hanse.cluster import allocation
 from hanse.cluster.administration import ClusterAdministration
 from hanse.cluster.embedded.node_lock import NodeLock
 from hanse.cluster.engine import ENGINE_SETTINGS, Surroundings, open_engine
 from hanse.cluster.health_report import HealthReport
+from hanse.cluster.membership import MEMBERSHIP_SETTINGS, Membership, now_ms
 from hanse.cluster.names import ClusterNames
+from hanse.cluster.nodes import Nodes
 from hanse.cluster.requests import UpdateSettings
 from hanse.cluster.security_entries import ClusterSecurityStore
 from hanse.cluster.state import ClusterState, NodeMetadata
@@ -32,6 +34,9 @@ from hanse.errors import ConnectTransportError, SettingsError
 from hanse.index import document_actions
 from hanse.index.administration import register as index_administration
 from hanse.index.administration.statistics import node_statistics
+from hanse.index.copy_actions import CopyActions
+from hanse.index.primaries import Primaries
+from hanse.index.refreshing import Refreshing
 from hanse.index.service import Indices
 from hanse.remote import nodes as remote_nodes
 from hanse.remote import search as remote_search
@@ -67,6 +72,7 @@ from hanse.tls.bootstrap_check import run_bootstrap_checks
 from hanse.tls.contexts import TLS_SETTINGS, TlsContexts
 from hanse.tls.endpoints import listen
 from hanse.tls.identity import PeerCertificate, is_of_same_authority, peer_certificate
+from hanse.tls.pem_files import write_private
 from hanse.tls.reload import RELOAD_SETTINGS, Reloader
 from hanse.tls.remote_access import REMOTE_SERVER_ENABLED, remote_access_contexts
 from hanse.transport.actions import Action, ActionRegistry, Origin
@@ -78,6 +84,9 @@ log = structlog.get_logger(__name__)
 
 PORTS_FILE = boolean("node.portsfile", False, Scope.STATIC, "Write http.ports and transport.ports to path.logs.")
 ASK_REMOTE_TIMEOUT_S = 10.0
+STATE_WAIT_S = 10.0
+"""How long a member's request waits for the cluster state that it was made with."""
+NODE_ID_FILE = "node.id"
 
 
 def registry_of_settings() -> SettingsRegistry:
@@ -89,6 +98,7 @@ def registry_of_settings() -> SettingsRegistry:
         SECURITY_SETTINGS,
         REMOTE_SETTINGS,
         ENGINE_SETTINGS,
+        MEMBERSHIP_SETTINGS,
     )
     return SettingsRegistry([*(setting for room in everything for setting in room), PORTS_FILE, REMOTE_SERVER_ENABLED])
 
@@ -127,6 +137,8 @@ class Node:
         self._tasks = Tasks()
         self._closers: list[Callable[[], Any]] = []
         self._ready = asyncio.Event()
+        self._vouched_under: Any = None
+        self._vouched: dict[str, bool] = {}
         run_bootstrap_checks(
             settings,
             [network.transport_bind_host(settings), network.transport_publish_host(settings)],
@@ -154,6 +166,7 @@ class Node:
         lock.acquire()
         self._closers.append(lock.release)
         self.cluster = await self._open_state()
+        self._node_id = self._find_node_id()
         self._tls_files = Reloader(
             [one for one in (self._transport_tls, self._http_tls, *self._remote_access_tls) if one], self.settings
         )
@@ -162,14 +175,14 @@ class Node:
         self._transport_address = await self._bind_transport(transport)
         self._tasks.spawn("follow the cluster state", self.cluster.follow())
         self._build()
-        await self.indices.start()
-        self._closers.append(self.indices.close)
         generated = await self._first_password()
         await self._start_remotes()
         self._closers.append(self._close_transport(transport))
         self._http_address = await self._bind_http()
-        await self.cluster.update("node-start", self._with_own_node)
         self._ready.set()
+        await self.membership.join()
+        self._closers += [self.nodes.close, self.indices.close, self.membership.leave]
+        await self.indices.start()
         self._closers.append(self._tasks.spawn("go on with exchanges of trust", self._watch_trust()).cancel)
         await self.replication.start()
         await self.auto_follow.start()
@@ -211,15 +224,18 @@ class Node:
                 f"the data folder [{self._data_path}] belongs to cluster [{state.cluster_name}], "
                 f"but [cluster.name] is [{name}]"
             )
-        return ClusterService(store, state)
+        return ClusterService(store, state, derive=lambda old, new: allocation.reroute(old, new, now_ms()))
 
-    @property
-    def _node_id(self) -> str:
-        """Stable over restarts: the only node of an embedded cluster keeps the id it was given first."""
-        known = next(iter(self.cluster.state.nodes), None)
-        if known is None:
-            known = self._new_node_id = getattr(self, "_new_node_id", None) or _short_id()
-        return known
+    def _find_node_id(self) -> str:
+        """Stable over restarts. A folder of an earlier version has no file yet: its only node was this one."""
+        file = self._data_path / NODE_ID_FILE
+        if file.exists():
+            return file.read_text().strip()
+        nodes = self.cluster.state.nodes
+        known = [node.id for node in nodes.values() if len(nodes) == 1 and node.name == self._name]
+        node_id = known[0] if known else _short_id()
+        write_private(file, node_id.encode())
+        return node_id
 
     def _build(self) -> None:
         """Makes the rooms and registers their actions."""
@@ -235,6 +251,8 @@ class Node:
             cluster_name=self.cluster.state.cluster_name,
             node_name=self._name,
             node_id=lambda: self._node_id,
+            verifies=lambda: self._verifies_members,
+            caught_up=lambda version: self.cluster.reached(version, STATE_WAIT_S),
             logs_path=self._logs_path,
             is_remote_client=self._is_remote_client,
             config_dir=self._config_dir,
@@ -251,11 +269,25 @@ class Node:
         self._build_trust(security)
         tls = self._build_tls()
         self.gate = security.gate
-        self.indices = Indices(self.cluster, self._data_path, self.settings, self._engine)
+        self.nodes = Nodes(self.cluster, self._hello, self._transport_tls, self._is_member)
+        self.membership = Membership(self.cluster, self.nodes, self._own_node, self.settings)
+        self.membership.register(self.actions)
+        self.indices = Indices(
+            self.cluster,
+            self._data_path,
+            self.settings,
+            self._engine,
+            own_id=lambda: self._node_id,
+            ask=lambda node, action, request, timeout_s: self.nodes.call(node, action, request, timeout_s=timeout_s),
+        )
+        CopyActions(self.indices).register(self.actions)
         self.contexts = Contexts()
         self._closers.append(self.contexts.close)
-        index_administration.register(self.actions, self.cluster, self.indices)
-        document_actions.register(self.actions, self.cluster, self.indices, self.settings, SecuredDocumentView())
+        primaries = Primaries(self.cluster, self.indices, self.nodes)
+        refreshing = Refreshing(primaries)
+        refreshing.register(self.actions)
+        index_administration.register(self.actions, self.cluster, self.indices, refreshing)
+        document_actions.register(self.actions, primaries, refreshing, self.settings, SecuredDocumentView())
         search_actions.register(self.actions, self.indices, self.contexts)
         version = self.settings.read(declared.COMPATIBILITY_VERSION)
         administration = ClusterAdministration(
@@ -266,11 +298,9 @@ class Node:
             validators=(validate_remote_settings,),
             gauges={"indices": lambda: node_statistics(self.indices), "tls": tls.gauges},
             after_update=self._verify_remotes,
-            broken=self.indices.refusing_shards,
-            begin_log_anew=self.indices.begin_log_anew,
         )
         cluster_administration.register(self.actions, self.cluster, administration)
-        report = HealthReport(self.cluster, {"tls_certificates": tls.indicator}, self.indices.refusing_shards)
+        report = HealthReport(self.cluster, {"tls_certificates": tls.indicator})
         report.register(self.actions)
 
     def _build_tls(self) -> SslActions:
@@ -352,7 +382,23 @@ class Node:
     def _is_own(self, certificate: PeerCertificate) -> bool:
         """Whether the authority that vouches for this cluster's nodes vouches for this certificate too."""
         contexts = self._transport_tls
-        return contexts is not None and is_of_same_authority(certificate, contexts.identity, contexts.trusted)
+        if contexts is None:
+            return False
+        now = (contexts.identity, contexts.trusted)
+        if self._vouched_under != now:
+            self._vouched_under, self._vouched = now, {}
+        known = self._vouched.get(certificate.anchor_sha256)
+        if known is None:
+            known = self._vouched[certificate.anchor_sha256] = is_of_same_authority(certificate, *now)
+        return known
+
+    @property
+    def _verifies_members(self) -> bool:
+        return self._transport_tls is not None and self._transport_tls.verification_mode != "none"
+
+    def _is_member(self, certificate: PeerCertificate | None) -> bool:
+        """Whether a node with this certificate may be one of this cluster."""
+        return not self._verifies_members or (certificate is not None and self._is_own(certificate))
 
     async def _ask_remote(self, alias: str, action: Action[Any, Any], request: Any, identity: Identity) -> Any:
         """Asks a remote cluster that is connected; a question of an administrator does not wait for a connection."""
@@ -384,8 +430,8 @@ class Node:
     def _attributes(self) -> dict[str, str]:
         return {name: str(value) for name, value in self.settings.under("node.attr.").items()}
 
-    def _with_own_node(self, state: ClusterState) -> ClusterState:
-        node = NodeMetadata(
+    def _own_node(self) -> NodeMetadata:
+        return NodeMetadata(
             id=self._node_id,
             name=self._name,
             transport_address=self._transport_address,
@@ -395,7 +441,6 @@ class Node:
             version=self.settings.read(declared.COMPATIBILITY_VERSION),
             ephemeral_id=_EPHEMERAL_ID,
         )
-        return msgspec.structs.replace(state, nodes={node.id: node}, master_node=node.id)
 
     async def _bind_transport(self, transport: TransportServer) -> str:
         host = network.transport_bind_host(self.settings)

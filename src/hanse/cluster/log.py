@@ -6,7 +6,7 @@ Contract tests in tests/contracts/test_commit_log.py run against every engine.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -31,13 +31,23 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
     """Operations that become durable together.
 
     A batch that `is_replicated` carries a leader's operations with the leader's numbers; `up_to` is how far the
-    leader's feed had got with them.
+    leader's feed had got with them. `leases` are the shard's retention leases from here on, where they changed. A batch
+    without anything is a new primary's first: it shows its term, so that no earlier primary can append any more.
     """
 
     primary_term: int
     operations: list[Operation]
     is_replicated: bool = False
     up_to: int | None = None
+    leases: bytes | None = None
+
+
+class Logged(NamedTuple):
+    """Where a batch lies in a log outside of the store."""
+
+    position: int
+    chain: bytes
+    primary_term: int
 
 
 class CommitLog(Protocol):
@@ -56,6 +66,10 @@ class CommitLog(Protocol):
 
     async def attach(self, position: int, chain: bytes) -> None:
         """Says where the copy on this node stands; raises LogDamagedError when the log does not go on from there."""
+        ...
+
+    def taken(self, position: int, chain: bytes) -> None:
+        """The copy got the batches up to here from another one, which had them from the log."""
         ...
 
     async def last(self) -> int: ...

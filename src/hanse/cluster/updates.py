@@ -6,7 +6,7 @@ Tests: tests/cluster/test_updates.py.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 import structlog
@@ -20,6 +20,10 @@ log = structlog.get_logger(__name__)
 
 ROUNDS_MAX = 100
 Change = Callable[[ClusterState], ClusterState]
+Derive = Callable[[ClusterState, ClusterState], ClusterState]
+"""From the state in force and the changed one: the changed one with everything that follows from the change."""
+Announce = Callable[[int], Awaitable[None]]
+"""Tells the other nodes of a version that was committed here, and returns when they have it (or do not answer)."""
 Listener = Callable[[ClusterState, ClusterState], None]
 
 
@@ -31,7 +35,17 @@ class ClusterService:
     one another it may see only the last.
     """
 
-    def __init__(self, store: StateStore, state: ClusterState, tasks: Tasks | None = None) -> None:
+    def __init__(
+        self,
+        store: StateStore,
+        state: ClusterState,
+        tasks: Tasks | None = None,
+        derive: Derive = lambda old, changed: changed,
+    ) -> None:
+        """`derive` is applied to every change before it is committed, so that no state lacks its consequences."""
+        self.announce: Announce = _nobody
+        self._derive = derive
+        self._reached: dict[asyncio.Future[None], int] = {}
         self._store = store
         self._state = state
         self._listeners: list[Listener] = []
@@ -50,10 +64,23 @@ class ClusterService:
     async def update(self, reason: str, change: Change) -> ClusterState:
         """Applies `change` to the current state and commits it. `change` may raise: then nothing happens.
 
-        A change that returns the very same state is no update. Returns the state in force afterwards. A caller that is
-        cancelled does not stop a commit half-way: memory and disk must not disagree.
+        A change that returns the very same state is no update. Returns the state in force afterwards, which the other
+        nodes have by then too, as far as they answer. A caller that is cancelled does not stop a commit half-way:
+        memory and disk must not disagree.
         """
         return await asyncio.shield(self._tasks.spawn(f"update cluster state: {reason}", self._update(reason, change)))
+
+    async def reached(self, version: int, timeout_s: float) -> bool:
+        """Waits until this node has the state of that version or a newer one; False when the time was over first."""
+        if self._state.version >= version:
+            return True
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._reached[waiting] = version
+        try:
+            await asyncio.wait((waiting,), timeout=timeout_s)
+        finally:
+            self._reached.pop(waiting, None)
+        return self._state.version >= version
 
     async def follow(self) -> None:
         """Takes over what other nodes commit, until it is cancelled; ends at once where there can be no others."""
@@ -66,11 +93,18 @@ class ClusterService:
             self._publish(state, "committed by another node")
 
     async def _update(self, reason: str, change: Change) -> ClusterState:
+        before = self._state.version
+        state = await self._commit(reason, change)
+        if state.version > before:
+            await self.announce(state.version)
+        return state
+
+    async def _commit(self, reason: str, change: Change) -> ClusterState:
         """A change that another node forestalled is applied again to what that one committed."""
         async with self._lock:
             for _ in range(ROUNDS_MAX):
                 old = self._state
-                changed = change(old)
+                changed = self._derive(old, change(old))
                 if changed is old:
                     return old
                 new = msgspec.structs.replace(changed, version=old.version + 1)
@@ -100,3 +134,10 @@ class ClusterService:
                 listener(old, new)
             except Exception:
                 log.exception("cluster state listener failed", reason=reason)
+        for waiting, version in tuple(self._reached.items()):
+            if version <= new.version and not waiting.done():
+                waiting.set_result(None)
+
+
+async def _nobody(version: int) -> None:
+    """A cluster of one node."""

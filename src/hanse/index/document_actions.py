@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from hanse.cluster.updates import ClusterService
-from hanse.errors import HanseError, IllegalArgumentError, RoutingMissingError
+from hanse.errors import HanseError, IllegalArgumentError, RetryOnPrimaryError, RoutingMissingError
+from hanse.index import settings as index_settings
 from hanse.index.administration.requests import AUTO_CREATE, CreateIndex
 from hanse.index.auto_create import check_alias, check_auto_create
 from hanse.index.document_reads import DocumentReads, DocumentView
 from hanse.index.document_requests import (
     BULK,
+    BULK_PRIMARY,
     BULK_SHARD,
     DELETE,
     GET,
+    GET_FROM_COPY,
     INDEX,
     INDEX_ANY,
     INDEX_NEW,
@@ -36,15 +38,20 @@ from hanse.index.document_requests import (
     BulkResult,
     Refresh,
     ShardWritten,
+    WriteAtPrimary,
     WriteDocument,
     WriteShard,
     Written,
+    WrittenAtPrimary,
 )
-from hanse.index.service import IndexService, Indices
+from hanse.index.primaries import Primaries
+from hanse.index.refreshing import Refreshing
+from hanse.index.service import IndexService
 from hanse.index.shard import Shard
 from hanse.index.writing import WriteOp, WriteResult, new_id
 from hanse.settings.registry import Settings
 from hanse.transport.actions import Action, ActionRegistry, Call, Target
+from hanse.transport.wire_errors import from_wire, to_wire
 
 ITEMS_AT_A_TIME = 200
 """Items of a bulk request handled before others get the event loop; less than a millisecond."""
@@ -65,20 +72,22 @@ def _right_to(op: WriteOp) -> Action[WriteDocument, Written]:
 
 def register(
     registry: ActionRegistry,
-    cluster: ClusterService,
-    indices: Indices,
+    primaries: Primaries,
+    refreshing: Refreshing,
     settings: Settings,
     view: DocumentView | None = None,
 ) -> None:
     """`view` applies document- and field-level security to reads by id; without one, restricted reads are refused."""
-    writes = DocumentWrites(cluster, indices, settings)
-    reads = DocumentReads(indices, view)
+    writes = DocumentWrites(primaries, refreshing, settings)
+    reads = DocumentReads(primaries, refreshing, view)
     registry.register(INDEX, writes.index)
     for action in _ITEM_ACTIONS.values():
         registry.register(action, writes.write)
     registry.register(BULK, writes.bulk)
     registry.register(BULK_SHARD, writes.bulk_shard)
+    registry.register(BULK_PRIMARY, writes.at_primary)
     registry.register(GET, reads.get)
+    registry.register(GET_FROM_COPY, reads.get_from_copy)
     registry.register(MULTI_GET_ITEM, reads.get)
     registry.register(MULTI_GET, reads.multi_get)
 
@@ -86,9 +95,11 @@ def register(
 class DocumentWrites:
     """Handlers of the write actions."""
 
-    def __init__(self, cluster: ClusterService, indices: Indices, settings: Settings) -> None:
-        self._cluster = cluster
-        self._indices = indices
+    def __init__(self, primaries: Primaries, refreshing: Refreshing, settings: Settings) -> None:
+        self._primaries = primaries
+        self._refreshing = refreshing
+        self._cluster = primaries.cluster
+        self._indices = primaries.indices
         self._settings = settings
 
     # -- one document
@@ -103,15 +114,16 @@ class DocumentWrites:
         target = await self._located(call, request)
         if request.op is None:
             return Written(target.index, routing=target.routing)
-        service = await self._service(target.index)
+        service = self._indices.get(target.index)
         op = _routed(request.op, target.routing, target.name)
         _check_routing(service, op)
-        shard = _shard_for(service, op)
-        (outcome,) = await shard.write((op,))
+        number = _number_for(service, op)
+        (outcome,) = await self._write_shard(call, service, number, [op], target.name or target.index, request)
         if isinstance(outcome, HanseError):
             raise outcome
-        forced = await _refresh((shard,), request.refresh)
-        return Written(target.index, outcome, _copies(service), forced)
+        return Written(
+            target.index, outcome, _copies(service), request.refresh == "true", active=_active(service, number)
+        )
 
     async def _located(self, call: Call, request: WriteDocument) -> Target:
         """The target of a write; creates the index where that is allowed."""
@@ -124,12 +136,53 @@ class DocumentWrites:
             await call.run(AUTO_CREATE, CreateIndex((target.index,), cause="auto"))
         return target
 
-    async def _service(self, name: str) -> IndexService:
-        try:
-            return self._indices.get(name)
-        except HanseError:
-            await self._indices.ready(name)
-            return self._indices.get(name)
+    async def _write_shard(
+        self,
+        call: Call,
+        service: IndexService,
+        number: int,
+        ops: Sequence[WriteOp],
+        name: str,
+        asked: WriteDocument | WriteShard,
+    ) -> _Results:
+        """Writes to one shard, wherever its primary is. `name`: how the caller named the index, which another node's
+        gate has to be shown."""
+        wanted = asked.active_shards or service.metadata.typed_settings.read(index_settings.WAIT_FOR_ACTIVE_SHARDS)
+        if wanted != "1":
+            await self._primaries.enough_copies(service, number, wanted, asked.timeout_s)
+        nodes = self._primaries.nodes
+
+        async def here(shard: Shard) -> _Results:
+            return await self._write_here(shard, ops, asked.refresh)
+
+        async def there(node: str) -> _Results:
+            assert nodes is not None
+            request = WriteAtPrimary((name,), number, list(ops), self._cluster.state.version, asked.refresh)
+            answer = await nodes.forward(node, call, BULK_PRIMARY, request)
+            return [from_wire(answer.errors[at]) if one is None else one for at, one in enumerate(answer.results)]
+
+        return await self._primaries.run(
+            service, number, here, there, timeout_s=asked.timeout_s, may_repeat=all(map(_may_repeat, ops))
+        )
+
+    async def _write_here(self, shard: Shard, ops: Sequence[WriteOp], refresh: Refresh) -> _Results:
+        """Writes to the primary on this node. Raises RetryOnPrimaryError when it turned out to be none."""
+        results = await shard.write(ops)
+        if results and isinstance(results[0], RetryOnPrimaryError):
+            raise results[0]
+        if refresh != "false":
+            # `wait_for` does not wait for the next periodic refresh: it happens now, and those that wait share it.
+            await self._refreshing.refresh_copies(shard)
+        return results
+
+    async def at_primary(self, call: Call, request: WriteAtPrimary) -> WrittenAtPrimary:
+        """The part of a write that another node asks of this one."""
+        service = self._indices.get(call.targets.local[0].index)
+        outcomes = await self._write_here(service.shard(request.shard), request.ops, request.refresh)
+        return WrittenAtPrimary(
+            [None if isinstance(one, HanseError) else one for one in outcomes],
+            {at: to_wire(one) for at, one in enumerate(outcomes) if isinstance(one, HanseError)},
+        )
 
     # -- many documents
 
@@ -137,7 +190,7 @@ class DocumentWrites:
         started = time.monotonic()
         bulk = _Bulk(request.items)
         await self._place_items(call, bulk)
-        await asyncio.gather(*(self._write_index(call, bulk, part, request.refresh) for part in bulk.parts.values()))
+        await asyncio.gather(*(self._write_index(call, bulk, part, request) for part in bulk.parts.values()))
         took_ms = int((time.monotonic() - started) * 1000)
         assert None not in bulk.results, "every item has an outcome"
         return BulkResult([result for result in bulk.results if result is not None], took_ms, request.refresh == "true")
@@ -163,11 +216,14 @@ class DocumentWrites:
             except HanseError as error:
                 bulk.fail(number, place.index, error)
 
-    async def _write_index(self, call: Call, bulk: _Bulk, part: _Part, refresh: Refresh) -> None:
+    async def _write_index(self, call: Call, bulk: _Bulk, part: _Part, request: BulkRequest) -> None:
         """One index' items, under the name by which it was first named."""
         ops = [bulk.items[number].op for number in part.numbers]
         try:
-            answer: ShardWritten = await call.run(BULK_SHARD, WriteShard((part.name,), ops, refresh))
+            asked = WriteShard(
+                (part.name,), ops, request.refresh, timeout_s=request.timeout_s, active_shards=request.active_shards
+            )
+            answer: ShardWritten = await call.run(BULK_SHARD, asked)
         except HanseError as error:
             for number in part.numbers:
                 bulk.fail(number, part.index, error)
@@ -178,26 +234,36 @@ class DocumentWrites:
             if isinstance(outcome, HanseError):
                 bulk.fail(number, part.index, outcome)
             else:
-                bulk.results[number] = BulkItemResult(part.index, outcome, None, answer.copies)
+                bulk.results[number] = BulkItemResult(part.index, outcome, None, answer.copies, answer.active)
 
     async def bulk_shard(self, call: Call, request: WriteShard) -> ShardWritten:
-        service = await self._service(call.targets.local[0].index)
+        service = self._indices.get(call.targets.local[0].index)
         results: list[Any] = [None] * len(request.ops)
-        by_shard: dict[Shard, list[int]] = {}
+        by_shard: dict[int, list[int]] = {}
         for number, op in enumerate(request.ops):
             if number % ITEMS_AT_A_TIME == ITEMS_AT_A_TIME - 1:
                 await asyncio.sleep(0)
             try:
                 _check_routing(service, op)
-                by_shard.setdefault(_shard_for(service, op), []).append(number)
+                by_shard.setdefault(_number_for(service, op), []).append(number)
             except HanseError as error:
                 results[number] = error
-        answers = await asyncio.gather(*(_write(shard, numbers, request.ops) for shard, numbers in by_shard.items()))
+        answers = await asyncio.gather(
+            *(self._write_part(call, service, shard, numbers, request) for shard, numbers in by_shard.items())
+        )
         for numbers, outcomes in zip(by_shard.values(), answers, strict=True):
             for number, outcome in zip(numbers, outcomes, strict=True):
                 results[number] = outcome
-        await _refresh(by_shard, request.refresh)
-        return ShardWritten(results, _copies(service))
+        return ShardWritten(results, _copies(service), min((_active(service, shard) for shard in by_shard), default=1))
+
+    async def _write_part(
+        self, call: Call, service: IndexService, shard: int, numbers: list[int], request: WriteShard
+    ) -> _Results:
+        ops = [request.ops[number] for number in numbers]
+        try:
+            return await self._write_shard(call, service, shard, ops, request.indices[0], request)
+        except HanseError as error:
+            return [error] * len(numbers)
 
 
 class _Part(msgspec.Struct):
@@ -238,21 +304,9 @@ async def _asked(call: Call, item: BulkItem) -> Written | HanseError:
     return written
 
 
-async def _write(shard: Shard, numbers: list[int], ops: list[WriteOp]) -> _Results:
-    try:
-        return await shard.write([ops[number] for number in numbers])
-    except HanseError as error:
-        return [error] * len(numbers)
-
-
-async def _refresh(shards: Iterable[Shard], refresh: Refresh) -> bool:
-    """Makes writes searchable where asked; True when the refresh was forced.
-
-    `wait_for` does not wait for the next periodic refresh: the refresh happens now, and those that wait share it.
-    """
-    if refresh != "false":
-        await asyncio.gather(*(shard.refresh() for shard in shards))
-    return refresh == "true"
+def _may_repeat(op: WriteOp) -> bool:
+    """Whether doing it twice leaves what doing it once would: not where it depends on what is there."""
+    return op.op in ("index", "delete") and op.if_seq_no is None and op.version is None and op.id is not None
 
 
 def _routed(op: WriteOp, of_alias: str | None, alias: str) -> WriteOp:
@@ -277,12 +331,16 @@ def _check_routing(service: IndexService, op: WriteOp) -> None:
         raise RoutingMissingError.of(service.name, op.id or "null")
 
 
-def _shard_for(service: IndexService, op: WriteOp) -> Shard:
+def _number_for(service: IndexService, op: WriteOp) -> int:
     """The op's shard. Where there are several, a missing id is made here, since the id chooses the shard."""
-    if len(service.shards) > 1 and op.id is None:
+    if service.metadata.number_of_shards > 1 and op.id is None:
         op.id = new_id()
-    return service.shard_for(op.id or "", op.routing)
+    return service.number_for(op.id or "", op.routing)
 
 
 def _copies(service: IndexService) -> int:
     return service.metadata.number_of_replicas + 1
+
+
+def _active(service: IndexService, number: int) -> int:
+    return max(1, sum(1 for _ in service.routing(number).active()))

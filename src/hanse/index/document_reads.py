@@ -7,19 +7,46 @@ queries, which live above this room). Tests: tests/index/test_document_actions.p
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any, Protocol
 
 import msgspec
 import tantivy
 
-from hanse.errors import HanseError, IllegalArgumentError, RoutingMissingError, SecurityError, VersionConflictError
-from hanse.index.document_requests import MULTI_GET_ITEM, GetDocument, GotDocument, MultiGet, MultiGot
+from hanse.errors import (
+    ConnectTransportError,
+    HanseError,
+    IllegalArgumentError,
+    NoShardAvailableError,
+    ReceiveTimeoutError,
+    RoutingMissingError,
+    SecurityError,
+    ShardFailedError,
+    UnavailableShardsError,
+    VersionConflictError,
+)
+from hanse.index.document_requests import (
+    GET_FROM_COPY,
+    MULTI_GET_ITEM,
+    GetDocument,
+    GetFromCopy,
+    GotDocument,
+    MultiGet,
+    MultiGot,
+)
 from hanse.index.mapping import FieldType
+from hanse.index.primaries import Primaries
 from hanse.index.records import StoredDocument
+from hanse.index.refreshing import Refreshing
 from hanse.index.search_index import ID_FIELD, SEQ_NO_FIELD
-from hanse.index.service import IndexService, Indices
+from hanse.index.service import IndexService
 from hanse.index.shard import Shard
 from hanse.transport.actions import Call, Target
+
+
+COPY_TIMEOUT_S = 10.0
+LEVEL_TIMEOUT_S = 1.0
 
 
 class DocumentView(Protocol):
@@ -30,11 +57,14 @@ class DocumentView(Protocol):
 class DocumentReads:
     """Handlers of the read actions."""
 
-    def __init__(self, indices: Indices, view: DocumentView | None) -> None:
-        self._indices = indices
+    def __init__(self, primaries: Primaries, refreshing: Refreshing, view: DocumentView | None) -> None:
+        self._primaries = primaries
+        self._refreshing = refreshing
+        self._indices = primaries.indices
         self._view = view
 
     async def get(self, call: Call, request: GetDocument) -> GotDocument:
+        """From the primary, which has every acknowledged write; from another copy when that does not answer."""
         target = call.targets.local[0]
         service = self._indices.get(target.index)
         routing = request.routing
@@ -42,9 +72,45 @@ class DocumentReads:
             routing = target.routing
         if routing is None and service.mapping.routing_required:
             raise RoutingMissingError.of(service.name, request.id)
-        shard = service.shard_for(request.id, routing)
+        number = service.number_for(request.id, routing)
         if request.refresh:
-            await shard.refresh()
+            await self._refreshing.refresh(service, number)
+        nodes = self._primaries.nodes
+        if nodes is None:
+            return await self._get_here(service, service.shard(number), target, request)
+        copies = sorted(service.routing(number).active(), key=lambda copy: not copy.is_primary)
+        failure: HanseError = NoShardAvailableError(f"No shard available for [get [{service.name}][{request.id}]]")
+        for copy in copies:
+            try:
+                if copy.node == nodes.own_id:
+                    shard = service.shard(number)
+                    if not copy.is_primary:
+                        await _level(shard)
+                    return await self._get_here(service, shard, target, request)
+                asked = GetFromCopy(
+                    (target.name or target.index,),
+                    request,
+                    number,
+                    self._primaries.cluster.state.version,
+                    levels=not copy.is_primary,
+                )
+                return await nodes.forward(copy.node, call, GET_FROM_COPY, asked, timeout_s=COPY_TIMEOUT_S)
+            except (ConnectTransportError, ReceiveTimeoutError, ShardFailedError) as error:
+                failure = error
+        raise failure
+
+    async def get_from_copy(self, call: Call, request: GetFromCopy) -> GotDocument:
+        """What another node asks of the copy on this one."""
+        target = call.targets.local[0]
+        service = self._indices.get(target.index)
+        shard = service.shard(request.shard)
+        if request.levels:
+            await _level(shard)
+        return await self._get_here(service, shard, target, request.get)
+
+    async def _get_here(
+        self, service: IndexService, shard: Shard, target: Target, request: GetDocument
+    ) -> GotDocument:
         found = shard.get(request.id) if request.realtime else _as_searched(shard, request.id)
         if found is None:
             return GotDocument(service.name, request.id)
@@ -82,6 +148,12 @@ class DocumentReads:
             except HanseError as error:
                 documents.append(error)
         return MultiGot(documents)
+
+
+async def _level(shard: Shard) -> None:
+    """A copy that stands in for the primary reads the log on first. Does the log not answer, it has what it has."""
+    with suppress(UnavailableShardsError, TimeoutError):
+        await asyncio.wait_for(shard.catch_up(), LEVEL_TIMEOUT_S)
 
 
 def _as_searched(shard: Shard, id: str) -> StoredDocument | None:

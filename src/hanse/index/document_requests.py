@@ -12,6 +12,7 @@ import msgspec
 from hanse.errors import HanseError
 from hanse.index.writing import WriteOp, WriteResult
 from hanse.transport.actions import Action, IndicesOptions, Lane, Scope
+from hanse.transport.wire_errors import WireError
 
 SINGLE = IndicesOptions(
     allow_no_indices=False, expand_open=False, expand_hidden=False, allow_aliases_to_multiple_indices=False
@@ -29,6 +30,9 @@ class WriteDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     refresh: Refresh = "false"
     require_alias: bool = False
     options: IndicesOptions = SINGLE
+    timeout_s: float = 60.0
+    active_shards: str | None = None
+    """How many copies must be active before the write begins (`all`: every one); None: what the index says."""
 
 
 class Written(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -39,6 +43,7 @@ class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     copies: int = 1
     forced_refresh: bool = False
     routing: str | None = None
+    active: int = 1
 
 
 class BulkItem(msgspec.Struct, omit_defaults=True):
@@ -53,6 +58,8 @@ class BulkItem(msgspec.Struct, omit_defaults=True):
 class BulkRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     items: list[BulkItem]
     refresh: Refresh = "false"
+    timeout_s: float = 60.0
+    active_shards: str | None = None
 
 
 class BulkItemResult(msgspec.Struct):
@@ -62,6 +69,7 @@ class BulkItemResult(msgspec.Struct):
     result: WriteResult | None = None
     error: HanseError | None = None
     copies: int = 1
+    active: int = 1
 
 
 class BulkResult(msgspec.Struct):
@@ -79,12 +87,35 @@ class WriteShard(msgspec.Struct, frozen=True, omit_defaults=True):
     ops: list[WriteOp]
     refresh: Refresh = "false"
     options: IndicesOptions = SINGLE
+    timeout_s: float = 60.0
+    active_shards: str | None = None
 
 
 class ShardWritten(msgspec.Struct):
+    """`results` has a WriteResult or HanseError for each op. `copies` is how many a shard shall have, `active` how many
+    it has. Never leaves the node."""
+
     results: list[Any]
-    """WriteResult or HanseError for each op. Never leaves the node."""
     copies: int = 1
+    active: int = 1
+
+
+class WriteAtPrimary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Operations for the primary of one shard, which lies on another node."""
+
+    indices: tuple[str, ...]
+    shard: int
+    ops: list[WriteOp]
+    state_version: int
+    refresh: Refresh = "false"
+    options: IndicesOptions = SINGLE
+
+
+class WrittenAtPrimary(msgspec.Struct, frozen=True):
+    """For each op its result or, where that is None, its error (under the op's number)."""
+
+    results: list[WriteResult | None]
+    errors: dict[int, WireError] = {}
 
 
 class GetDocument(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -98,6 +129,17 @@ class GetDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     version: int | None = None
     version_type: str = "internal"
     stored_fields: tuple[str, ...] = ()
+    options: IndicesOptions = SINGLE
+
+
+class GetFromCopy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A document from a copy on another node. `levels`: it is no primary and reads its log on first, if it can."""
+
+    indices: tuple[str, ...]
+    get: GetDocument
+    shard: int
+    state_version: int
+    levels: bool = False
     options: IndicesOptions = SINGLE
 
 
@@ -132,7 +174,11 @@ INDEX_NEW = Action("indices:data/write/index:op_type/create", WriteDocument, Wri
 UPDATE = Action("indices:data/write/update", WriteDocument, Written, Scope.INDEX, creates=True)
 DELETE = Action("indices:data/write/delete", WriteDocument, Written, Scope.INDEX)
 BULK = Action("indices:data/write/bulk", BulkRequest, BulkResult, Scope.COMPOSITE, Lane.BULK)
-BULK_SHARD = Action("indices:data/write/bulk[s]", WriteShard, ShardWritten, Scope.INDEX, Lane.BULK)
+BULK_SHARD = Action("indices:data/write/bulk[s]", WriteShard, ShardWritten, Scope.INDEX, Lane.BULK, within=True)
+BULK_PRIMARY = Action(
+    "indices:data/write/bulk[s][p]", WriteAtPrimary, WrittenAtPrimary, Scope.INDEX, Lane.BULK, within=True
+)
 GET = Action("indices:data/read/get", GetDocument, GotDocument, Scope.INDEX)
+GET_FROM_COPY = Action("indices:data/read/get[s]", GetFromCopy, GotDocument, Scope.INDEX, within=True)
 MULTI_GET = Action("indices:data/read/mget", MultiGet, MultiGot, Scope.COMPOSITE)
 MULTI_GET_ITEM = Action("indices:data/read/mget[shard]", GetDocument, GotDocument, Scope.INDEX)

@@ -22,10 +22,10 @@ from typing import Any, ParamSpec, TypeVar, cast
 import apsw
 import msgspec
 
-from hanse.cluster.log import Batch, Operation
+from hanse.cluster.log import Batch, Logged, Operation
 from hanse.errors import FencedError, ShardFailedError
 from hanse.index.changes import BEFORE_ALL
-from hanse.index.records import Head, Logged, Progress, StoredDocument
+from hanse.index.records import Head, Progress, StoredDocument
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -323,6 +323,12 @@ class DocumentStore:
             self._put("progress", msgspec.msgpack.encode(progress))
         self.progress = progress
         return taken
+
+    @_translated
+    def adopt_history(self, history_uuid: str) -> None:
+        """This copy holds the history of another one from now on."""
+        self.put_meta("history_uuid", history_uuid.encode())
+        self.history_uuid = history_uuid
 
     @_translated
     def put_meta(self, key: str, value: bytes) -> None:

@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-from hanse.cluster.log import Batch, CommitLog, Operation
+from hanse.cluster.log import Batch, CommitLog, Logged, Operation
+from hanse.cluster.routing import ShardRouting
 from hanse.cluster.state import IndexMetadata
-from hanse.errors import HanseError, IllegalArgumentError
+from hanse.errors import FencedError, HanseError, IllegalArgumentError, RetryOnPrimaryError
 from hanse.index.document_store import DocumentStore
-from hanse.index.log_follower import LogFollower
+from hanse.index.log_follower import LogFollower, SentBatch
 from hanse.index.mapping import DocumentMapper, MappedDocument, Mapping
-from hanse.index.records import Logged
 from hanse.index.search_feed import SearchFeed, mapped_again
 from hanse.index.workers import Workers
 from hanse.index.writing import IndexedOperation, Mapped, Place, Plan, UpdateBody, WriteOp, WriteResult
@@ -40,7 +40,23 @@ class Owner(Protocol):
     refresh_interval_s: float
     write_refusal: HanseError | None
 
+    def leads(self, number: int) -> int | None:
+        """The term in which this node's copy of a shard is the primary; None while it is not."""
+        ...
+
+    def routing(self, number: int) -> ShardRouting:
+        """Which nodes have copies of a shard."""
+        ...
+
     async def put_dynamic(self, updates: Sequence[dict[str, Any]]) -> None: ...
+
+
+Sent = Callable[[Logged, SentBatch], None]
+"""Is told of every batch that went to the log: where the log stood before, and the batch."""
+
+
+def _to_nobody(before: Logged, sent: SentBatch) -> None:
+    """A shard whose copies nobody keeps level."""
 
 
 class MappingNeededError(Exception):
@@ -68,16 +84,55 @@ class GroupCommit:
         self._feed = feed
         self._workers = workers
         self._commit_s = 0.0
+        self._led_term: int | None = None
         self._follower = None if log is None else LogFollower(log, store, self._take)
+        self.sent: Sent = _to_nobody
+        self.leases_taken: Callable[[bytes], None] = lambda leases: None
 
     @property
     def primary_term(self) -> int:
         return max(self._owner.metadata.primary_terms[self._place.shard], self._store.progress.primary_term)
 
+    async def lead(self) -> None:
+        """Makes this copy the primary in its term, which every write needs; once done it costs nothing.
+
+        What an earlier primary appended is taken first; then a batch without content shows the new term, so that the
+        log refuses the earlier one for good. Raises RetryOnPrimaryError when this copy is not (or no more) the primary.
+        """
+        term = self._owner.leads(self._place.shard)
+        if term is None:
+            raise self._not_primary("it is a replica")
+        if self._follower is None:
+            return
+        if self._led_term != term:
+            self._follower.is_unsure()
+        await self._follower.catch_up()
+        while self._store.progress.primary_term < term:
+            try:
+                await self._log_and_take(Batch(term, []))
+            except FencedError:
+                await self._follower.catch_up()
+        if self._store.progress.primary_term > term:
+            raise self._not_primary(f"term [{self._store.progress.primary_term}] began after its own, [{term}]")
+        self._led_term = term
+
+    def _not_primary(self, why: str) -> RetryOnPrimaryError:
+        place = self._place
+        return RetryOnPrimaryError(
+            f"[{place.index}][{place.shard}] the copy on this node is not the primary: {why}", index=place.index
+        )
+
+    async def _log_and_take(self, batch: Batch, size: int = 0) -> None:
+        """For a batch that is not this shard's own operations: those are put into the store in `write`."""
+        assert self._follower is not None
+        before = self._store.progress.logged
+        async with self._follower.appended(batch) as logged:
+            await self._take(batch, batch.up_to, size, logged)
+        self.sent(before, SentBatch(logged.position, logged.chain, batch))
+
     async def write(self, ops: list[WriteOp], size: int) -> list[WriteResult | HanseError]:
         """Each op's outcome, durable. Raises only what concerns all of them."""
-        if self._follower is not None:
-            await self._follower.catch_up()
+        await self.lead()
         is_long = self._is_long(size, len(ops))
         mapped = await self._map_all(ops, is_long)
         plan = await self._planned(ops, mapped, is_long)
@@ -86,21 +141,66 @@ class GroupCommit:
             if self._follower is None:
                 await self._run(is_long, self._append, batch, plan)
             else:
-                async with self._follower.appended(batch) as logged:
-                    await self._run(is_long, self._append, batch, plan, logged)
+                await self._append_to_log(batch, plan, is_long)
             self._feed.hand_over(plan.indexed, self._store.progress.checkpoint)
         return plan.results
 
+    async def _append_to_log(self, batch: Batch, plan: Plan, is_long: bool) -> None:
+        assert self._follower is not None
+        before = self._store.progress.logged
+        try:
+            async with self._follower.appended(batch) as logged:
+                await self._run(is_long, self._append, batch, plan, logged)
+        except FencedError as error:
+            self._led_term = None
+            raise self._not_primary(error.reason) from error
+        self.sent(before, SentBatch(logged.position, logged.chain, batch))
+
     async def replicate(self, operations: Sequence[Operation], up_to: int | None, size: int) -> None:
-        if self._follower is None:
-            await self._take(operations, up_to, size, None)
-            return
-        await self._follower.catch_up()
-        if not operations and (up_to is None or up_to <= self._store.progress.checkpoint):
-            return
+        await self.lead()
         batch = Batch(self.primary_term, list(operations), is_replicated=True, up_to=up_to)
-        async with self._follower.appended(batch) as logged:
-            await self._take(operations, up_to, size, logged)
+        if self._follower is None:
+            await self._take(batch, up_to, size, None)
+        elif operations or (up_to is not None and up_to > self._store.progress.checkpoint):
+            await self._log_or_refuse(batch, size)
+
+    async def put_leases(self, leases: bytes) -> None:
+        """Makes retention leases durable, on every copy where there are several."""
+        if self._follower is None:
+            await self._workers.write(self._store.put_meta, "leases", leases)
+            return
+        await self.lead()
+        await self._log_or_refuse(Batch(self.primary_term, [], leases=leases), len(leases))
+
+    async def _log_or_refuse(self, batch: Batch, size: int) -> None:
+        try:
+            await self._log_and_take(batch, size)
+        except FencedError as error:
+            self._led_term = None
+            raise self._not_primary(error.reason) from error
+
+    async def read_on(self) -> int:
+        """Takes what the log holds by now; returns the position reached."""
+        if self._follower is not None:
+            self._follower.is_unsure()
+            await self._follower.catch_up()
+        return self._store.progress.position
+
+    async def take_sent(self, after: int, chain: bytes, sent: Sequence[SentBatch]) -> int:
+        """Takes what the primary sent, or reads the log where that does not fit; returns the position reached."""
+        if self._follower is None:
+            raise IllegalArgumentError(f"[{self._place.index}][{self._place.shard}] has no log outside of its store")
+        if not await self._follower.take_sent(after, chain, sent):
+            return await self.read_on()
+        return self._store.progress.position
+
+    @property
+    def has_log(self) -> bool:
+        return self._follower is not None
+
+    def when_failed(self, failed: Callable[[HanseError], None]) -> None:
+        if self._follower is not None:
+            self._follower.failed = failed
 
     @property
     def failure(self) -> HanseError | None:
@@ -113,10 +213,18 @@ class GroupCommit:
             await self._follower.attach()
             await self._follower.catch_up()
 
-    async def _take(self, operations: Sequence[Operation], up_to: int | None, size: int, logged: Logged | None) -> None:
-        is_long = self._is_long(size, len(operations))
-        indexed = await self._run(is_long, self._apply, operations, up_to, logged)
-        self._feed.hand_over(indexed, self._store.progress.checkpoint)
+    async def _take(self, batch: Batch, up_to: int | None, size: int, logged: Logged | None) -> None:
+        is_long = self._is_long(size, len(batch.operations))
+        indexed = await self._run(is_long, self._apply, batch, up_to, logged)
+        if batch.operations or up_to is not None:
+            self._feed.hand_over(indexed, self._store.progress.checkpoint)
+        if batch.leases is not None:
+            self.leases_taken(batch.leases)
+
+    async def take_copied(self, operations: Sequence[Operation], up_to: int, logged: Logged | None) -> None:
+        """Takes a piece of another copy's feed; `logged` comes with the last one."""
+        size = sum(len(operation.source) for operation in operations)
+        await self._take(Batch(0, list(operations)), up_to, size, logged)
 
     def _is_long(self, size: int, count: int) -> bool:
         return size > INLINE_BYTES_MAX or count > INLINE_OPERATIONS_MAX or self._commit_s > SLOW_COMMIT_S
@@ -153,9 +261,10 @@ class GroupCommit:
         if len(batch.operations) <= INLINE_OPERATIONS_MAX:
             self._commit_s += (time.monotonic() - started - self._commit_s) / 8
 
-    def _apply(
-        self, operations: Sequence[Operation], up_to: int | None, logged: Logged | None
-    ) -> list[IndexedOperation]:
+    def _apply(self, batch: Batch, up_to: int | None, logged: Logged | None) -> list[IndexedOperation]:
+        operations = batch.operations
+        if batch.leases is not None:
+            self._store.put_meta("leases", batch.leases)
         heads = self._store.heads({op.id for op in operations})
         taken = self._store.apply(operations, known=heads, up_to=up_to, logged=logged)
         mapper = self._owner.mapper

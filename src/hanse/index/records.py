@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from hanse.cluster.log import Logged
 from hanse.index.changes import BEFORE_ALL
 
 
@@ -32,14 +33,6 @@ class Head(NamedTuple):
     deleted: bool
 
 
-class Logged(NamedTuple):
-    """Where a batch lies in a log outside of the store."""
-
-    position: int
-    chain: bytes
-    primary_term: int
-
-
 class Progress(msgspec.Struct, frozen=True, array_like=True):
     """Where the shard stands, written with every batch.
 
@@ -55,3 +48,8 @@ class Progress(msgspec.Struct, frozen=True, array_like=True):
     tombstone_floor: int = BEFORE_ALL
     position: int = 0
     chain: bytes = b""
+
+    @property
+    def logged(self) -> Logged:
+        """The last batch that was taken from a log."""
+        return Logged(self.position, self.chain, self.primary_term)

@@ -1,8 +1,8 @@
-"""The node's indices: opens, closes and removes them as the cluster state says.
+"""The node's indices: opens, closes and removes them, and the copies this node was given, as the cluster state says.
 
-`IndexService` is one index with its shards and current mapping, `Indices` all of them. Folders are
-`<data>/indices/<uuid>/<shard>`; the folder of a deleted index is renamed first, so that a crash never leaves half of
-one behind under its name. Folders the cluster state does not know are reported and left alone.
+Folders are `<data>/indices/<uuid>/<shard>`; the folder of a deleted index is renamed first, so that a crash never
+leaves half of one behind under its name. Folders the cluster state does not know are reported and left alone. The folder
+of a copy that this node has no more is removed when all copies the shard shall have are active elsewhere.
 Tests: tests/index/test_service.py.
 """
 
@@ -10,135 +10,36 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import structlog
 
 from hanse.cluster.engine import Engine
+from hanse.cluster.routing import ShardCopy, ShardRouting
 from hanse.cluster.state import ClusterState, IndexMetadata
 from hanse.cluster.updates import ClusterService
-from hanse.errors import (
-    ClusterBlockError,
-    HanseError,
-    IndexClosedError,
-    IndexNotFoundError,
-    ShardFailedError,
-    StatusError,
-    UnavailableShardsError,
-)
-from hanse.index import settings as index_settings
-from hanse.index.document_store import DocumentStore
-from hanse.index.mapping import DocumentMapper, Mapping
-from hanse.index.records import Progress
-from hanse.index.routing import routing_num_shards, shard_for
+from hanse.errors import IndexClosedError, IndexNotFoundError, ShardFailedError
+from hanse.index.index_service import IndexService
+from hanse.index.local_copy import Ask, LocalCopy, Surroundings
+from hanse.index.reports import Reports
 from hanse.index.shard import Shard
 from hanse.index.workers import Workers
 from hanse.settings.registry import Settings
 from hanse.tasks import Tasks
+from hanse.transport.actions import Action
 
 log = structlog.get_logger(__name__)
 
 RECOVERY_WAIT_S = 30.0
 """How long a start waits for search indices to catch up; the rest goes on in the background."""
-LOG_RETRY_S = 0.5
+ACTIVE_WAIT_S = 30.0
 _DELETED = ".deleted"
-_WRITE_BLOCKS = (
-    ("index.blocks.read_only", 403, "FORBIDDEN/5/index read-only (api)"),
-    ("index.blocks.write", 403, "FORBIDDEN/8/index write (api)"),
-    (
-        "index.blocks.read_only_allow_delete",
-        429,
-        "TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has read-only-allow-delete block",
-    ),
-)
 
 
-class IndexService:
-    """One open index. `metadata` and `mapping` follow the cluster state; its shards ask for them as they need them."""
-
-    def __init__(self, metadata: IndexMetadata, cluster: ClusterService) -> None:
-        self._cluster = cluster
-        self.shards: list[Shard] = []
-        self._take(metadata)
-        self._make_mapper()
-
-    def _take(self, metadata: IndexMetadata) -> None:
-        self.metadata = metadata
-        settings = metadata.typed_settings
-        self.refresh_interval_s = settings.read(index_settings.REFRESH_INTERVAL)
-        self.write_refusal = _write_refusal(metadata)
-        given = settings.get("index.number_of_routing_shards")
-        self._routing_shards = int(str(given)) if given else routing_num_shards(metadata.number_of_shards)
-
-    def _make_mapper(self) -> None:
-        metadata = self.metadata
-        self.mapping = Mapping.from_metadata(metadata.mappings, metadata.slots, metadata.settings)
-        self.mapper = DocumentMapper(self.mapping)
-
-    @property
-    def name(self) -> str:
-        return self.metadata.name
-
-    @property
-    def uuid(self) -> str:
-        return self.metadata.uuid
-
-    def shard_for(self, id: str, routing: str | None = None) -> Shard:
-        if len(self.shards) == 1:
-            return self.shards[0]
-        return self.shards[shard_for(id if routing is None else routing, len(self.shards), self._routing_shards)]
-
-    def update(self, metadata: IndexMetadata) -> None:
-        """Takes a newer version of the metadata."""
-        old = self.metadata
-        self._take(metadata)
-        if (old.mappings, old.slots) != (metadata.mappings, metadata.slots) or old.settings != metadata.settings:
-            self._make_mapper()
-
-    async def put_dynamic(self, updates: Sequence[dict[str, Any]]) -> None:
-        """Commits new fields that documents brought; updates that came to the same meanwhile change nothing."""
-
-        def change(state: ClusterState) -> ClusterState:
-            index = state.indices.get(self.name)
-            if index is None or index.uuid != self.uuid:
-                raise IndexNotFoundError.of(self.name)
-            changed = _with_fields(index, updates)
-            return state if changed is index else state.with_index(changed)
-
-        await self._cluster.update(f"dynamic mapping of [{self.name}]", change)
-
-
-def _with_fields(index: IndexMetadata, updates: Sequence[dict[str, Any]]) -> IndexMetadata:
-    mappings, slots = index.mappings, index.slots
-    for update in updates:
-        mappings, slots = Mapping.from_metadata(mappings, slots, index.settings).merge(update)
-    if mappings == index.mappings and slots == index.slots:
-        return index
-    return msgspec.structs.replace(
-        index, mappings=mappings, slots=slots, mapping_version=index.mapping_version + 1, version=index.version + 1
-    )
-
-
-def _write_refusal(metadata: IndexMetadata) -> HanseError | None:
-    for key, status, text in _WRITE_BLOCKS:
-        if metadata.settings.get(key) == "true":
-            error = ClusterBlockError(f"index [{metadata.name}] blocked by: [{text}];")
-            error.status = status
-            return error
-    if metadata.is_follower:
-        return StatusError("a following engine does not accept operations without an assigned sequence number", 403)
-    return None
-
-
-def _progress_of(folder: Path) -> Progress:
-    store = DocumentStore(folder / "documents.sqlite")
-    try:
-        return store.progress
-    finally:
-        store.close()
+async def _nobody(node: str, action: Action[Any, Any], request: Any, timeout_s: float) -> Any:
+    raise ShardFailedError(f"node [{node}] cannot be asked: this node stands alone")
 
 
 class Indices:
@@ -150,28 +51,34 @@ class Indices:
         data_path: Path,
         settings: Settings | None = None,
         engine: Engine | None = None,
+        *,
+        own_id: Callable[[], str] = lambda: "",
+        ask: Ask = _nobody,
     ) -> None:
-        """`engine` gives each shard its log; without one the shard's own store is the log."""
+        """`engine` gives each shard its log; without one the shard's own store is the log. `ask` runs an action on
+        another node."""
         self._cluster = cluster
         self._engine = engine
         self._folder = data_path / "indices"
         self._settings = settings or Settings()
+        self._own_id = own_id
         self._tasks = Tasks()
         self._workers = Workers()
+        self._around = Surroundings(own_id, engine, self._workers, self._tasks, ask)
+        self._reports = Reports(cluster, self._tasks)
         self._services: dict[str, IndexService] = {}
-        self._opening: dict[str, asyncio.Task[None]] = {}
-        self._closing: dict[str, asyncio.Task[None]] = {}
-        self._refusing: dict[str, frozenset[int]] = {}
-        self._is_closing = False
+        self._closing: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._left: set[tuple[str, int]] = set()
         self._unsubscribe: Callable[[], None] | None = None
 
     async def start(self) -> None:
-        """Opens every open index. One that can't be opened is reported and refuses requests; the others serve."""
+        """Opens every copy this node has. One that can't be opened is reported and refuses requests."""
         await self._workers.write(self._prepare_folder, frozenset(m.uuid for m in self._cluster.state.indices.values()))
         self._unsubscribe = self._cluster.subscribe(self._follow)
         self._follow(ClusterState("", ""), self._cluster.state)
-        if self._opening:
-            await asyncio.wait(self._opening.values(), timeout=RECOVERY_WAIT_S)
+        opening = [copy.opening for service in self._services.values() for copy in service.copies.values()]
+        if opening:
+            await asyncio.wait(opening, timeout=RECOVERY_WAIT_S)
 
     def _prepare_folder(self, known: frozenset[str]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -180,186 +87,218 @@ class Indices:
                 shutil.rmtree(folder, ignore_errors=True)
             elif folder.name not in known:
                 log.warning("folder belongs to no index of this cluster and is left alone", folder=str(folder))
+            else:
+                self._left |= {(folder.name, int(one.name)) for one in folder.iterdir() if one.name.isdecimal()}
+
+    # -- looking up
 
     def get(self, name: str) -> IndexService:
-        """The open index with this name. Raises IndexNotFoundError, IndexClosedError or, while it opens, a 503."""
+        """The open index with this name. Raises IndexNotFoundError or IndexClosedError."""
         service = self._services.get(name)
         if service is not None:
             return service
         metadata = self._cluster.state.indices.get(name)
         if metadata is None:
             raise IndexNotFoundError.of(name)
-        if not metadata.is_open:
-            raise IndexClosedError("closed", index_uuid=metadata.uuid, index=name)
-        raise ShardFailedError(f"index [{name}] is not open on this node yet", index_uuid=metadata.uuid, index=name)
+        raise IndexClosedError("closed", index_uuid=metadata.uuid, index=name)
 
     def __iter__(self) -> Iterator[IndexService]:
         return iter(tuple(self._services.values()))
 
-    async def ready(self, name: str) -> None:
-        """Returns when the index' shards are open; raises what kept them from it."""
-        opening = self._opening.get(name)
-        if opening is not None:
-            await asyncio.shield(opening)
+    def copy_of(self, index_uuid: str, number: int) -> Shard:
+        """The copy of a shard that is open here, serving or being filled. Raises ShardFailedError (503)."""
+        for service in self._services.values():
+            if service.uuid == index_uuid:
+                copy = service.copies.get(number)
+                if copy is not None and copy.shard is not None:
+                    return copy.shard
+        raise ShardFailedError(f"this node has no copy of shard [{number}] of index [{index_uuid}]")
+
+    def report_failed(self, index_uuid: str, number: int, allocation_id: str, why: str) -> None:
+        """Has the cluster drop a copy, here or on another node, that does not serve as it should."""
+        self._reports.failed(index_uuid, number, allocation_id, why)
+
+    async def ready(self, name: str, copies: str = "1", timeout_s: float = ACTIVE_WAIT_S) -> bool:
+        """Waits until every shard of the index has that many active copies; `all`: as many as it shall have.
+
+        False when the time is over. Raises IndexNotFoundError when the index is deleted meanwhile.
+        """
+        reached = asyncio.Event()
+
+        def look(old: ClusterState, new: ClusterState) -> None:
+            if name not in new.indices or _has_active(new, name, copies):
+                reached.set()
+
+        unsubscribe = self._cluster.subscribe(look)
+        try:
+            look(self._cluster.state, self._cluster.state)
+            await asyncio.wait_for(reached.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        finally:
+            unsubscribe()
+        self._cluster.state.index(name)
+        await self._opened_here(name)
+        return True
+
+    async def _opened_here(self, name: str) -> None:
+        """A copy counts as active a moment before it is offered here."""
+        service = self._services.get(name)
+        if service is not None:
+            opening = [copy.opening for copy in service.copies.values() if not copy.opening.done()]
+            if opening and all(copy.assigned.is_active for copy in service.copies.values()):
+                await asyncio.wait(opening, timeout=ACTIVE_WAIT_S)
+
+    # -- following the cluster state
 
     def _follow(self, old: ClusterState, new: ClusterState) -> None:
-        if old.indices is new.indices:
+        if old.indices is new.indices and old.routing is new.routing:
             return
         for name, metadata in old.indices.items():
             current = new.indices.get(name)
-            if current is None or current.uuid != metadata.uuid:
-                self._leave(metadata, keep=False)
-            elif metadata.is_open and not current.is_open:
-                self._leave(metadata, keep=True)
-        for name, metadata in new.indices.items():
-            before = old.indices.get(name)
-            if before is metadata or not metadata.is_open:
+            if current is metadata:
                 continue
-            if before is None or before.uuid != metadata.uuid or not before.is_open:
-                self._opening[name] = self._tasks.spawn(f"opening of [{name}]", self._open(metadata))
-            elif (service := self._services.get(name)) is not None:
-                service.update(metadata)
-
-    async def _open(self, metadata: IndexMetadata) -> None:
-        closing = self._closing.get(metadata.uuid)
-        if closing is not None:
-            await asyncio.wait((closing,))
-        service = IndexService(metadata, self._cluster)
-        try:
-            for number in range(metadata.number_of_shards):
-                service.shards.append(await self._workers.write(self._make_shard, service, number))
-            await self._recover(service)
-            current = self._cluster.state.indices.get(metadata.name)
             if current is None or current.uuid != metadata.uuid:
-                raise IndexNotFoundError.of(metadata.name)
-            service.update(current)
-            self._services[metadata.name] = service
-            self._refusing.pop(metadata.name, None)
-        except IndexNotFoundError:
-            await self._give_up(service)
-        except BaseException as error:
-            log.error("index could not be opened", index=metadata.name, error=str(error))
-            await self._give_up(service)
-            raise
-        finally:
-            if self._opening.get(metadata.name) is asyncio.current_task():
-                del self._opening[metadata.name]
+                self._tasks.spawn(f"removal of [{name}]", self._remove_index(metadata, self._leave(metadata)))
+            elif metadata.is_open and not current.is_open:
+                self._leave(metadata)
+        for name, metadata in new.indices.items():
+            if not metadata.is_open:
+                continue
+            if old.indices.get(name) is not metadata or old.routing.get(name) is not new.routing.get(name):
+                self._take(metadata, new.routing.get(name, ()))
+        self._sweep(new)
 
-    async def _recover(self, service: IndexService) -> None:
-        """All shards, or the index does not open; those that contradict their log are remembered as refusing."""
-        outcomes = await asyncio.gather(*(self._recovered(shard) for shard in service.shards), return_exceptions=True)
-        damaged = [shard.number for shard in service.shards if shard.failure is not None]
-        if damaged:
-            self._refusing[service.name] = frozenset(damaged)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-
-    async def _recovered(self, shard: Shard) -> None:
-        """A log that does not answer now (its servers elect a leader) is asked again for as long as it takes."""
-        while True:
-            try:
-                return await shard.recover()
-            except UnavailableShardsError as error:
-                if self._is_closing:
-                    raise
-                log.warning("shard waits for its log", shard=str(shard), why=error.reason)
-            await asyncio.sleep(LOG_RETRY_S)
-
-    def refusing_shards(self) -> dict[str, frozenset[int]]:
-        """Shards whose copy contradicts its log and serves nothing, by index."""
-        found = {name: numbers for name, numbers in self._refusing.items() if name in self._cluster.state.indices}
-        if self._engine is None:
-            return found
-        for service in self._services.values():
-            numbers = frozenset(shard.number for shard in service.shards if shard.failure is not None)
-            if numbers:
-                found[service.name] = numbers
-        return found
-
-    async def begin_log_anew(self, name: str, number: int) -> None:
-        """Makes a shard's log begin behind what its copy here holds, and opens the index again. Only when told to."""
-        metadata = self._cluster.state.index(name)
-        service = self._services.pop(name, None)
-        if service is not None:
-            await asyncio.gather(*(shard.close() for shard in service.shards), return_exceptions=True)
-        folder = self._folder / metadata.uuid / str(number)
-        progress = await self._workers.write(_progress_of, folder)
-        commit_log = None if self._engine is None else self._engine.commit_log(metadata.uuid, number)
-        if commit_log is not None:
-            log.warning("log of a shard begins anew from this copy", shard=f"[{name}][{number}]", at=progress.position)
-            await commit_log.rebuild(progress.position, progress.chain)
-        self._opening[name] = opening = self._tasks.spawn(f"opening of [{name}]", self._open(metadata))
-        await asyncio.wait((opening,))
-
-    async def _give_up(self, service: IndexService) -> None:
-        await asyncio.gather(*(shard.close(keep=False) for shard in service.shards), return_exceptions=True)
-
-    def _make_shard(self, service: IndexService, number: int) -> Shard:
-        folder = self._folder / service.uuid / str(number)
-        try:
-            commit_log = None if self._engine is None else self._engine.commit_log(service.uuid, number)
-            return Shard(service, number, folder, self._workers, self._tasks, commit_log)
-        except OSError as error:
-            raise ShardFailedError(f"shard folder [{folder}] failed: {error}") from error
-
-    def _leave(self, metadata: IndexMetadata, *, keep: bool) -> None:
+    def _take(self, metadata: IndexMetadata, routing: tuple[ShardRouting, ...]) -> None:
         service = self._services.get(metadata.name)
-        if service is not None and service.uuid == metadata.uuid:
-            del self._services[metadata.name]
-        else:
-            service = None
-        opening = self._opening.pop(metadata.name, None)
-        before = self._closing.get(metadata.uuid)
-        task = self._tasks.spawn(
-            f"closing of [{metadata.name}]", self._close_index(metadata, service, opening, before, keep)
-        )
-        self._closing[metadata.uuid] = task
-
-    async def _close_index(
-        self,
-        metadata: IndexMetadata,
-        service: IndexService | None,
-        opening: asyncio.Task[None] | None,
-        before: asyncio.Task[None] | None,
-        keep: bool,
-    ) -> None:
-        for task in (opening, before):
-            if task is not None:
-                await asyncio.wait((task,))
         if service is None:
-            late = self._services.get(metadata.name)
-            if late is not None and late.uuid == metadata.uuid:
-                service = self._services.pop(metadata.name)
-        try:
-            if service is not None:
-                await asyncio.gather(*(shard.close(keep=keep) for shard in service.shards), return_exceptions=True)
-            if not keep:
-                await self._workers.write(self._remove, metadata.uuid)
-                if self._engine is not None:
-                    await self._engine.forget(metadata.uuid, metadata.number_of_shards)
-        finally:
-            if self._closing.get(metadata.uuid) is asyncio.current_task():
-                del self._closing[metadata.uuid]
+            service = self._services[metadata.name] = IndexService(metadata, self._cluster, self._own_id)
+        elif service.metadata is not metadata:
+            service.update(metadata)
+        own_id = self._own_id()
+        for number, shard in enumerate(routing):
+            self._take_shard(service, number, shard.on(own_id), shard)
 
-    def _remove(self, uuid: str) -> None:
-        folder = self._folder / uuid
+    def _take_shard(
+        self, service: IndexService, number: int, assigned: ShardCopy | None, routing: ShardRouting
+    ) -> None:
+        copy = service.copies.get(number)
+        if copy is not None and (assigned is None or copy.assigned.allocation_id != assigned.allocation_id):
+            self._close_copy(service, copy)
+            copy = None
+        if assigned is None:
+            return
+        if copy is None:
+            self._left.discard((service.uuid, number))
+            service.copies[number] = copy = self._open(service, number, assigned)
+        else:
+            copy.follow(assigned, routing)
+
+    def _open(self, service: IndexService, number: int, assigned: ShardCopy) -> LocalCopy:
+        before = self._closing.get((service.uuid, number))
+        copy = LocalCopy(
+            service,
+            number,
+            assigned,
+            self._folder / service.uuid / str(number),
+            self._around,
+            _ended(before),
+            lambda why: self._reports.failed(service.uuid, number, assigned.allocation_id, why),
+        )
+        copy.opening.add_done_callback(lambda opening: self._opened(service, copy, opening))
+        return copy
+
+    def _opened(self, service: IndexService, copy: LocalCopy, opening: asyncio.Task[None]) -> None:
+        if opening.cancelled() or service.copies.get(copy.number) is not copy:
+            return
+        if opening.exception() is not None:
+            log.error("copy could not be opened", shard=str(copy), error=str(opening.exception()))
+            return
+        service.show()
+        copy.follow(copy.assigned, service.routing(copy.number))
+        if not copy.assigned.is_active:
+            self._reports.started(service.uuid, copy.number, copy.assigned.allocation_id)
+
+    def _close_copy(self, service: IndexService, copy: LocalCopy) -> asyncio.Task[None]:
+        del service.copies[copy.number]
+        service.show()
+        key = (service.uuid, copy.number)
+        closing = copy.close(keep=True)
+        self._closing[key] = closing
+        self._left.add(key)
+        closing.add_done_callback(lambda done: self._closing.pop(key) if self._closing.get(key) is done else None)
+        return closing
+
+    def _leave(self, metadata: IndexMetadata) -> list[asyncio.Task[None]]:
+        service = self._services.pop(metadata.name, None)
+        if service is None:
+            return []
+        if service.uuid != metadata.uuid:
+            self._services[metadata.name] = service
+            return []
+        return [self._close_copy(service, copy) for copy in tuple(service.copies.values())]
+
+    # -- removing
+
+    async def _remove_index(self, metadata: IndexMetadata, closing: list[asyncio.Task[None]]) -> None:
+        before = [task for (uuid, _), task in self._closing.items() if uuid == metadata.uuid]
+        if closing or before:
+            await asyncio.wait([*closing, *before])
+        self._left = {(uuid, number) for uuid, number in self._left if uuid != metadata.uuid}
+        await self._workers.write(self._remove, self._folder / metadata.uuid)
+        if self._engine is not None:
+            await self._engine.forget(metadata.uuid, metadata.number_of_shards)
+
+    def _sweep(self, state: ClusterState) -> None:
+        """Removes what is left of copies that this node has no more and the cluster does not need."""
+        if not self._left:
+            return
+        names = {index.uuid: index.name for index in state.indices.values()}
+        own_id = self._own_id()
+        for uuid, number in tuple(self._left):
+            shards = state.routing.get(names.get(uuid, ""), ())
+            if number >= len(shards) or (uuid, number) in self._closing:
+                continue
+            shard = shards[number]
+            if shard.on(own_id) is None and not shard.unassigned and all(copy.is_active for copy in shard.copies):
+                self._left.discard((uuid, number))
+                self._tasks.spawn(f"removal of a copy of [{names[uuid]}][{number}]", self._remove_copy(uuid, number))
+
+    async def _remove_copy(self, uuid: str, number: int) -> None:
+        await self._workers.write(self._remove, self._folder / uuid / str(number))
+
+    def _remove(self, folder: Path) -> None:
         if folder.exists():
-            shutil.rmtree(folder.rename(folder.with_name(uuid + _DELETED)), ignore_errors=True)
+            shutil.rmtree(folder.rename(folder.with_name(folder.name + _DELETED)), ignore_errors=True)
+
+    # -- the end
 
     async def close(self) -> None:
         """Commits and closes everything; writes that were accepted are finished first."""
-        self._is_closing = True
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
-        pending = [*self._opening.values(), *self._closing.values()]
-        if pending:
-            await asyncio.wait(pending)
-        shards = [shard for service in self._services.values() for shard in service.shards]
+        copies = [copy for service in self._services.values() for copy in service.copies.values()]
+        closing = [copy.close(keep=True) for copy in copies]
         self._services.clear()
-        for failure in await asyncio.gather(*(shard.close() for shard in shards), return_exceptions=True):
+        for failure in await asyncio.gather(*closing, *self._closing.values(), return_exceptions=True):
             if isinstance(failure, BaseException):
                 log.error("shard could not be closed in order", error=str(failure))
         await self._tasks.close()
         self._workers.close()
+
+
+async def _ended(task: asyncio.Task[None] | None) -> None:
+    if task is not None and not task.done():
+        await asyncio.wait((task,))
+
+
+def _has_active(state: ClusterState, name: str, copies: str) -> bool:
+    wanted = state.indices[name].number_of_replicas + 1 if copies == "all" else int(copies)
+    shards = state.routing.get(name, ())
+    return bool(shards) and all(
+        shard.active_primary is not None and sum(1 for _ in shard.active()) >= wanted for shard in shards
+    )
+
+
+__all__ = ["IndexService", "Indices"]

@@ -40,6 +40,9 @@ REFRESH_INTERVAL = time_s(
     "index.refresh_interval", 1.0, _DYNAMIC, "How soon writes become searchable; -1 turns it off."
 )
 MAX_RESULT_WINDOW = integer("index.max_result_window", 10_000, _DYNAMIC, "The most from + size may be.", min=1)
+WAIT_FOR_ACTIVE_SHARDS = string(
+    "index.write.wait_for_active_shards", "1", _DYNAMIC, "Copies that must be active before a write; all: every one."
+)
 HIDDEN = boolean("index.hidden", False, _DYNAMIC, "Hidden from wildcards.")
 FOLLOWING = boolean(
     "index.xpack.ccr.following_index", False, Scope.INDEX, "A follower; set by follow and unfollow only."
@@ -101,7 +104,7 @@ INDEX_SETTINGS: list[Setting[Any]] = [
     boolean("index.load_fixed_bitset_filters_eagerly", True, _STATIC, "Kept."),
     boolean("index.compound_format", True, _DYNAMIC, "Kept."),
     boolean("index.warmer.enabled", True, _DYNAMIC, "Kept."),
-    string("index.write.wait_for_active_shards", "1", _DYNAMIC, "Copies that must be active before a write."),
+    WAIT_FOR_ACTIVE_SHARDS,
     optional_string("index.translog.*", _DYNAMIC, "Kept; every write is on disk before it is acknowledged."),
     optional_string("index.merge.*", _DYNAMIC, "Kept."),
     _values("index.store.*", _STATIC, "Kept."),

@@ -14,14 +14,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hanse.cluster.log import CommitLog, Operation
+from hanse.cluster.log import CommitLog, Logged, Operation
 from hanse.cluster.state import IndexMetadata
 from hanse.errors import HanseError, IndexClosedError, ShardFailedError
 from hanse.index import shard_stats
 from hanse.index.changes import BEFORE_ALL, BYTES_MAX, OPERATIONS_MAX, Changes, is_lost
 from hanse.index.document_store import DocumentStore
-from hanse.index.group_commit import INLINE_OPERATIONS_MAX, GroupCommit, Owner
+from hanse.index.group_commit import INLINE_OPERATIONS_MAX, GroupCommit, Owner, Sent
 from hanse.index.leases import RetentionLease, RetentionLeases
+from hanse.index.log_follower import SentBatch
 from hanse.index.mapping import Mapping
 from hanse.index.reading import Pins, ShardReader
 from hanse.index.recent_documents import RecentDocuments
@@ -59,6 +60,7 @@ class Shard:
         self.feed = SearchFeed(name, self.store, folder, lambda: owner.mapping, workers, tasks)
         place = Place(self.index_name, self.index_uuid, number)
         self._commit = GroupCommit(place, owner, self.store, self.feed, workers, log)
+        self._commit.leases_taken = self._leases_taken
         self._queue = WriteQueue(
             name, self._commit, self.store, self.feed, workers, tasks, self._exclusive, self.counters, self._committed
         )
@@ -97,6 +99,11 @@ class Shard:
     @property
     def primary_term(self) -> int:
         return self._commit.primary_term
+
+    @property
+    def logged(self) -> Logged:
+        """The last batch of the log that is in this copy."""
+        return self.store.progress.logged
 
     @property
     def history_uuid(self) -> str:
@@ -149,35 +156,109 @@ class Shard:
 
     async def recover(self) -> None:
         """Brings the store up to the log, and the search index up to the store. Raises LogDamagedError."""
-        await self._commit.catch_up()
+        async with self._exclusive:
+            await self._commit.catch_up()
         if self.feed.needs_refresh:
             await self.feed.refresh()
+
+    # -- one copy of several
+
+    @property
+    def has_log(self) -> bool:
+        """Whether its batches go to a log outside of the store, which other copies can read."""
+        return self._commit.has_log
+
+    def when_failed(self, failed: Callable[[HanseError], None]) -> None:
+        """`failed` is told when this copy stops serving."""
+        self._commit.when_failed(failed)
+
+    def tell(self, sent: Sent) -> None:
+        """`sent` is told of every batch that this copy, as the primary, put into the log."""
+        self._commit.sent = sent
+
+    async def lead(self) -> None:
+        """Takes over as the primary: see `GroupCommit.lead`."""
+        async with self._exclusive:
+            await self._commit.lead()
+        self._committed()
+
+    async def take_sent(self, after: int, chain: bytes, sent: Sequence[SentBatch]) -> int:
+        """Follows the primary: see `GroupCommit.take_sent`. Returns the position in the log that was reached."""
+        self._check_open()
+        await self.feed.room()
+        async with self._exclusive:
+            position = await self._commit.take_sent(after, chain, sent)
+        self._committed()
+        return position
+
+    @property
+    def is_primary(self) -> bool:
+        return self._owner.leads(self.number) is not None
+
+    async def catch_up(self) -> int:
+        """Reads the log on; returns the position that was reached."""
+        self._check_open()
+        async with self._exclusive:
+            position = await self._commit.read_on()
+        self._committed()
+        return position
+
+    async def take_copied(self, operations: Sequence[Operation], up_to: int, logged: Logged | None) -> None:
+        """Takes a piece of another copy's feed; with the last piece comes where that copy stands in the log."""
+        self._check_open()
+        await self.feed.room()
+        async with self._exclusive:
+            await self._commit.take_copied(operations, up_to, logged)
+
+    async def adopt(self, history_uuid: str, leases: bytes | None) -> None:
+        """Takes over whose history this copy is one of, and the retention leases."""
+        async with self._exclusive:
+            await self._workers.write(self.store.adopt_history, history_uuid)
+            if leases is not None:
+                await self._workers.write(self.store.put_meta, "leases", leases)
+                self._leases_taken(leases)
 
     # -- the change feed
 
     def changes(
-        self, after: int, max_ops: int = OPERATIONS_MAX, max_bytes: int = BYTES_MAX, *, floor: int = BEFORE_ALL
+        self,
+        after: int,
+        max_ops: int = OPERATIONS_MAX,
+        max_bytes: int = BYTES_MAX,
+        *,
+        floor: int = BEFORE_ALL,
+        through: int | None = None,
     ) -> Changes:
-        """The feed after a seq_no; `floor` is the `tombstone_floor` a reader that began with nothing was told first."""
+        """The feed after a seq_no; `floor` is the `tombstone_floor` a reader that began with nothing was told first.
+
+        It reaches to the checkpoint, or to `through`.
+        """
         self._check_serving()
         progress = self.store.progress
-        operations, more = self.store.operations(after, progress.checkpoint, max_ops, max_bytes)
+        end = progress.checkpoint if through is None else through
+        operations, more = self.store.operations(after, end, max_ops, max_bytes)
         tombstone_floor = self.store.progress.tombstone_floor
         return Changes(
             operations=operations,
-            up_to=operations[-1].seq_no if more else max(after, progress.checkpoint),
+            up_to=operations[-1].seq_no if more else max(after, end),
             max_seq_no=progress.max_seq_no,
             tombstone_floor=tombstone_floor,
             lost=is_lost(after, floor, tombstone_floor),
         )
 
     async def read_changes(
-        self, after: int, max_ops: int = OPERATIONS_MAX, max_bytes: int = BYTES_MAX, *, floor: int = BEFORE_ALL
+        self,
+        after: int,
+        max_ops: int = OPERATIONS_MAX,
+        max_bytes: int = BYTES_MAX,
+        *,
+        floor: int = BEFORE_ALL,
+        through: int | None = None,
     ) -> Changes:
         """As `changes`, in a thread when there may be much to read."""
         if self.checkpoint - after <= INLINE_OPERATIONS_MAX:
-            return self.changes(after, max_ops, max_bytes, floor=floor)
-        return await self._workers.index(self.changes, after, max_ops, max_bytes, floor=floor)
+            return self.changes(after, max_ops, max_bytes, floor=floor, through=through)
+        return await self._workers.index(self.changes, after, max_ops, max_bytes, floor=floor, through=through)
 
     async def wait_for_changes(self, after: int, timeout_s: float) -> None:
         """Returns when there is something after `after`, when the time is over or when the shard closes."""
@@ -244,9 +325,13 @@ class Shard:
     async def _change_leases(self, change: Callable[[RetentionLeases], RetentionLeases]) -> None:
         self._check_open()
         async with self._exclusive:
+            await self._commit.lead()
             changed = change(self.retention_leases)
-            await self._workers.write(self.store.put_meta, "leases", changed.encoded())
+            await self._commit.put_leases(changed.encoded())
             self.retention_leases = changed
+
+    def _leases_taken(self, leases: bytes) -> None:
+        self.retention_leases = RetentionLeases.decoded(leases)
 
     # -- the end
 

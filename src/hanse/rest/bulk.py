@@ -19,7 +19,7 @@ from hanse.rest.errors import item_error, unwrapped
 from hanse.rest.request import RestRequest, RestResponse
 from hanse.rest.routes import Routes
 from hanse.rest.source_filter import source_parameters
-from hanse.rest.write_parameters import check_pipeline, refresh_policy
+from hanse.rest.write_parameters import active_shards, check_pipeline, refresh_policy
 
 
 def register(routes: Routes) -> None:
@@ -30,8 +30,6 @@ def register(routes: Routes) -> None:
 
 async def bulk(request: RestRequest) -> RestResponse:
     request.accept(
-        "timeout",
-        "wait_for_active_shards",
         "batch_size",
         "type",
         "list_executed_pipelines",
@@ -49,7 +47,10 @@ async def bulk(request: RestRequest) -> RestResponse:
     parsed = await _parsed(request.required_content(), defaults)
     if not parsed:
         raise ActionRequestValidationError.of("no requests added")
-    answer = await request.run(BULK, BulkRequest([one.item for one in parsed], refresh))
+    items = [one.item for one in parsed]
+    answer = await request.run(
+        BULK, BulkRequest(items, refresh, request.time_s("timeout", 60.0), active_shards(request))
+    )
     return RestResponse.raw(await _rendered(parsed, answer))
 
 
@@ -88,5 +89,6 @@ def _item(asked: ParsedItem, outcome: BulkItemResult, index: bytes, forced_refre
         shown = {"_index": outcome.index, "_id": op.id, "status": error.status, "error": item_error(error)}
         return b'{"%b":%b}' % (op.op.encode(), orjson.dumps(shown))
     status = 201 if result.result == "created" else 404 if result.result == "not_found" else 200
-    members = written_members(index, result, outcome.copies, forced_refresh and result.result != "noop")
+    forced = forced_refresh and result.result != "noop"
+    members = written_members(index, result, outcome.copies, outcome.active, forced)
     return b'{"%b":{%b,"status":%d%b}}' % (op.op.encode(), members, status, updated_get(result, asked.source))

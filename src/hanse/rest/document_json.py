@@ -13,15 +13,19 @@ from hanse.rest.source_filter import WHOLE, chosen
 from hanse.search.field_selection import SourceFilter
 
 
-def written_members(index: bytes, result: WriteResult, copies: int, forced_refresh: bool) -> bytes:
-    """The members every answer to a write has, from `_index` to `_primary_term`. `index` is quoted already."""
-    return b'"_index":%b,"_id":%b,"_version":%d,"result":"%b",%b"_shards":{"total":%d,"successful":1,"failed":0},' % (
+def written_members(index: bytes, result: WriteResult, copies: int, active: int, forced_refresh: bool) -> bytes:
+    """The members every answer to a write has, from `_index` to `_primary_term`. `index` is quoted already.
+
+    `copies` is how many the shard shall have, `active` how many of them take part.
+    """
+    return b'"_index":%b,"_id":%b,"_version":%d,"result":"%b",%b"_shards":{"total":%d,"successful":%d,"failed":0},' % (
         index,
         orjson.dumps(result.id),
         result.version,
         result.result.encode(),
         b'"forced_refresh":true,' if forced_refresh else b"",
         copies,
+        active,
     ) + b'"_seq_no":%d,"_primary_term":%d' % (result.seq_no, result.primary_term)
 
 
@@ -40,7 +44,8 @@ def written_document(written: Written, source: SourceFilter | None) -> bytes:
             result.primary_term,
         )
     else:
-        members = written_members(orjson.dumps(written.index), result, written.copies, written.forced_refresh)
+        index = orjson.dumps(written.index)
+        members = written_members(index, result, written.copies, written.active, written.forced_refresh)
     return b"{%b%b}" % (members, updated_get(result, source))
 
 

@@ -17,10 +17,16 @@ from hanse.rest.request import RestRequest, RestResponse
 from hanse.rest.routes import Handler, Routes
 from hanse.rest.source_filter import NOTHING, WHOLE, chosen, source_member, source_parameters
 from hanse.rest.update_body import parse_update
-from hanse.rest.write_parameters import check_pipeline, refresh_policy, version_type, write_problems
+from hanse.rest.write_parameters import (
+    active_shards,
+    check_pipeline,
+    refresh_policy,
+    version_type,
+    write_problems,
+)
 from hanse.search.field_selection import SourceFilter
 
-_IGNORED_BY_WRITES = ("timeout", "wait_for_active_shards", "include_source_on_error", "require_data_stream")
+_IGNORED_BY_WRITES = ("include_source_on_error", "require_data_stream")
 
 
 def register(routes: Routes) -> None:
@@ -70,7 +76,17 @@ async def _run(request: RestRequest, action: Any, op: WriteOp, source: SourceFil
     problems = write_problems(op)
     if problems:
         raise ActionRequestValidationError.of(*problems)
-    written: Written = await request.run(action, WriteDocument((request.path("index"),), op, refresh, require_alias))
+    written: Written = await request.run(
+        action,
+        WriteDocument(
+            (request.path("index"),),
+            op,
+            refresh,
+            require_alias,
+            timeout_s=request.time_s("timeout", 60.0),
+            active_shards=active_shards(request),
+        ),
+    )
     result = written.result
     assert result is not None
     status = 201 if result.result == "created" else 404 if result.result == "not_found" else 200

@@ -26,6 +26,7 @@ from hanse.index.administration.requests import (
 from hanse.rest.field_mappings import chosen_field_mappings
 from hanse.rest.request import RestRequest, RestResponse
 from hanse.rest.routes import Routes
+from hanse.rest.write_parameters import active_shards
 from hanse.rest.statistics import chosen_statistics
 from hanse.settings.registry import nest
 from hanse.transport.actions import IndicesOptions
@@ -85,7 +86,10 @@ def register(routes: Routes) -> None:
 async def create(request: RestRequest) -> RestResponse:
     request.accept(*_ACTIVE_SHARDS)
     body = request.json_object()
-    answer = await request.run(actions.CREATE, CreateIndex((request.path("index"),), body))
+    asked = CreateIndex(
+        (request.path("index"),), body, active_shards=active_shards(request), timeout_s=request.time_s("timeout", 30.0)
+    )
+    answer = await request.run(actions.CREATE, asked)
     return RestResponse.json(
         {"acknowledged": True, "shards_acknowledged": answer.shards_acknowledged, "index": answer.index}
     )

@@ -40,6 +40,14 @@ def refresh_policy(request: RestRequest) -> Refresh:
     return cast(Refresh, text or "true")
 
 
+def active_shards(request: RestRequest) -> str | None:
+    """`wait_for_active_shards`: a number of copies, or `all`; None when the request does not say."""
+    text = request.text("wait_for_active_shards")
+    if text is not None and text != "all" and not text.isdecimal():
+        raise IllegalArgumentError(f"cannot parse ActiveShardCount[{text}]")
+    return text
+
+
 def check_pipeline(name: str | None) -> None:
     """There are no ingest pipelines; `_none` says that none is wanted."""
     if name is not None and name != "_none":

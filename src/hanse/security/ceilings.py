@@ -178,8 +178,13 @@ class RemotePeers:
         *,
         own_cluster_uuid: Callable[[], str] = lambda: "",
         is_own: Callable[[PeerCertificate], bool] = lambda certificate: False,
+        verifies: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`is_own` says whether the authority of this cluster's own nodes vouches for a certificate."""
+        """`is_own` says whether the authority of this cluster's own nodes vouches for a certificate.
+
+        Where nodes do not verify one another (`verifies`) there is nothing to tell a member by but its word.
+        """
+        self._verifies = verifies
         self._store = store
         self._file = file
         self._own_cluster_uuid = own_cluster_uuid
@@ -228,6 +233,15 @@ class RemotePeers:
         self._ceilings[key] = found
         return found
 
+    def is_member(self, origin: Origin) -> bool:
+        """Whether a node of this very cluster asks: its own authority vouches for it and no listed peer matches it."""
+        if origin.cluster_uuid != self._own_cluster_uuid():
+            return False
+        if not self._verifies():
+            return True
+        certificate: PeerCertificate | None = origin.peer
+        return certificate is not None and self._is_own(certificate) and self.ceiling(origin) is None
+
     def revoked(self, certificate: PeerCertificate | None) -> str | None:
         """Why this node may not call a server that shows the certificate; None when it may.
 
@@ -244,10 +258,11 @@ class RemotePeers:
             f"{_shown(certificate)} that the server shows"
         )
 
-    def named(self, name: str) -> Ceiling | None:
-        """The ceiling of a peer as if only it matched, for explanations; None when it does not exist."""
-        peer = self.all().get(name)
-        return None if peer is None else self._ceiling(None, [peer])
+    def named(self, names: str) -> Ceiling | None:
+        """The ceiling of one peer, or of several with commas between; None when one of them does not exist."""
+        known = self.all()
+        peers = [known[name] for name in names.split(",") if name in known]
+        return self._ceiling(None, peers) if len(peers) == names.count(",") + 1 else None
 
     def _find(self, certificate: PeerCertificate | None, cluster_uuid: str) -> Ceiling | None:
         if certificate is None:

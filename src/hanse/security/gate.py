@@ -66,6 +66,13 @@ def _wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+CaughtUp = Callable[[int], Awaitable[object]]
+
+
+async def _at_once(version: int) -> None:
+    """A cluster of one node is never behind."""
+
+
 class Gate:
     """Authenticates, authorizes and runs actions. One per node."""
 
@@ -84,7 +91,10 @@ class Gate:
         node_id: Callable[[], str] = lambda: "",
         now_ms: Callable[[], int] = _wall_clock_ms,
         peers: RemotePeers | None = None,
+        caught_up: CaughtUp = _at_once,
     ) -> None:
+        """`caught_up` waits, not for ever, until this node has a version of the cluster state."""
+        self._caught_up = caught_up
         self.running = RunningActions(node_id)
         self.enabled = enabled
         self.roles = roles
@@ -123,7 +133,7 @@ class Gate:
         action = self._registry.action(action_name)
         if action is None:
             raise IllegalArgumentError(f"No handler for action [{action_name}]")
-        ceiling = self._ceiling(origin)
+        ceiling = self._ceiling(origin, identity)
         try:
             self._check_caller(action, identity, origin, ceiling)
             if ceiling is not None:
@@ -133,7 +143,12 @@ class Gate:
         except SecurityError:
             self._denied(action.name, identity, origin, (), ceiling)
             raise
-        response = await self._run(action, self._decode(action, payload), identity, origin, [], None)
+        request = self._decode(action, payload)
+        version = getattr(request, "state_version", 0)
+        if version and self.peers.is_member(origin):
+            # What a member just made (an index, a role) must be known here before its request is judged.
+            await self._caught_up(version)
+        response = await self._run(action, request, identity, origin, [], None)
         return self._encoder.encode(response)
 
     def permission(self, identity: Identity) -> Permission:
@@ -153,7 +168,7 @@ class Gate:
         warnings: list[str],
         parent: Call | None,
     ) -> Any:
-        ceiling = self._ceiling(origin) if origin.kind == "transport" else None
+        ceiling = self._ceiling(origin, identity) if origin.kind == "transport" else None
         try:
             targets = self._decide(action, request, identity, origin, parent, ceiling)
         except SecurityError:
@@ -172,7 +187,8 @@ class Gate:
         def run_sub_action(sub_action: Action[Any, Any], sub_request: Any) -> Awaitable[Any]:
             return self._run(sub_action, sub_request, identity, origin, warnings, call)
 
-        call = Call(action, identity, origin, targets, run_sub_action, warnings, entry.id)
+        peer = "" if ceiling is None else ceiling.label
+        call = Call(action, identity, origin, targets, run_sub_action, warnings, entry.id, peer)
         try:
             response = await handler(call, request)
             if parent is None and origin.kind == "transport":
@@ -189,7 +205,7 @@ class Gate:
 
     def _check_again(self, action: Action[Any, Any], identity: Identity, origin: Origin) -> None:
         """A peer that lost its rights while its request waited (a poll of the feed waits long) gets no answer."""
-        ceiling = self._ceiling(origin)
+        ceiling = self._ceiling(origin, identity)
         if ceiling is None:
             return
         try:
@@ -198,9 +214,19 @@ class Gate:
             self._denied(action.name, identity, origin, (), ceiling)
             raise
 
-    def _ceiling(self, origin: Origin) -> Ceiling | None:
-        """What the peer may do here at most; None for this cluster's own, and where nobody limited it."""
-        return self.peers.ceiling(origin) if self.enabled and origin.kind == "transport" else None
+    def _ceiling(self, origin: Origin, identity: Identity) -> Ceiling | None:
+        """What the peer may do here at most; None for this cluster's own, and where nobody limited it.
+
+        For whom a member passes on for a peer it is the ceiling of that peer.
+        """
+        if not self.enabled or origin.kind != "transport":
+            return None
+        ceiling = self.peers.ceiling(origin)
+        if ceiling is not None or not identity.through or not self.peers.is_member(origin):
+            return ceiling
+        return self.peers.named(identity.through) or Ceiling(
+            None, (), (), f"the remote peer [{identity.through}] is not known here any more"
+        )
 
     def _decide(
         self,
@@ -274,10 +300,15 @@ class Gate:
         """Refuses who may not ask for this action at all, before names or payload are looked at."""
         if ceiling is not None and ceiling.refusal:
             raise denial.beyond_ceiling(action.name, identity, (), ceiling.refusal)
-        if action.scope is Scope.INTERNAL and not identity.is_internal and self.enabled:
-            raise self._refusals.of_cluster(action.name, identity)
         if not self.enabled:
             return
+        if action.scope is Scope.MEMBER:
+            self._check_member(action, identity, origin)
+            return
+        if action.within and origin.kind == "transport" and not self.peers.is_member(origin):
+            raise self._refusals.of_cluster(action.name, identity)
+        if action.scope is Scope.INTERNAL and not identity.is_internal:
+            raise self._refusals.of_cluster(action.name, identity)
         if identity.is_internal:
             # Any node of a connected cluster may say it is `_system`; that must not open data to it. What this very
             # process does as `_system` needs no judge: it does not come in through a socket.
@@ -294,6 +325,11 @@ class Gate:
                 if self.audit.enabled:
                     self.audit.run_as_denied(action.name, identity, origin)
                 raise denial.unauthorized_run_as(action.name, identity, found=login.found, missing=login.missing)
+
+    def _check_member(self, action: Action[Any, Any], identity: Identity, origin: Origin) -> None:
+        is_member = origin.kind == "local" or (origin.kind == "transport" and self.peers.is_member(origin))
+        if not identity.is_internal or not is_member:
+            raise self._refusals.of_cluster(action.name, identity)
 
     def _check_name_before_payload(self, action: Action[Any, Any], identity: Identity) -> None:
         if identity.is_internal or concerns_own_account(action.name, None, identity, None):

@@ -33,7 +33,9 @@ class Scope(Enum):
     AUTHENTICATED = "authenticated"
     """Any authenticated user (who am I, change my password, which privileges have I)."""
     INTERNAL = "internal"
-    """Node to node only: the caller must be `_system`."""
+    """Node to node only, also of another cluster: the caller must be `_system`."""
+    MEMBER = "member"
+    """Between the nodes of this very cluster: the caller must be `_system` on a node of its own authority."""
 
 
 class Lane(Enum):
@@ -54,6 +56,9 @@ class Action(Generic[Q, R]):
     """The request may name indices of remote clusters (`alias:index`); the gate splits them off."""
     creates: bool = False
     """Explicit names need not exist (create index, auto-create, put follow)."""
+    within: bool = False
+    """A part of another action that only nodes of this cluster ask one another for, on behalf of the caller: what that
+    action demanded beyond this one's name was checked where the caller came in."""
 
     def __repr__(self) -> str:
         return f"<Action {self.name}>"
@@ -162,6 +167,13 @@ class Call:
     warnings: list[str] = field(default_factory=list)
     """Texts for Warning headers of the REST answer."""
     task_id: int = 0
+    peer: str = ""
+    """The remote peers whose ceiling lies over this call; empty where none does."""
+
+    @property
+    def onward(self) -> Identity:
+        """Who asks, for another node of this cluster: with the ceiling that lies over the call here."""
+        return msgspec.structs.replace(self.identity, through=self.peer) if self.peer else self.identity
 
 
 class ActionRegistry:

@@ -21,6 +21,8 @@ class Identity(msgspec.Struct, frozen=True, omit_defaults=True):
     """An authenticated caller. With run-as, `username`/`roles` are the effective user's and `run_by` is who logged in.
 
     `authentication_type` is realm, api_key, token, anonymous or internal, as `_security/_authenticate` shows it.
+    `through` names the remote peers by which the caller came into this cluster, when one node of it asks another: their
+    ceiling lies over the caller there, too. From any other sender it means nothing.
     """
 
     username: str
@@ -33,6 +35,7 @@ class Identity(msgspec.Struct, frozen=True, omit_defaults=True):
     authentication_type: str = "realm"
     run_by: Identity | None = None
     api_key: dict[str, Any] | None = None
+    through: str = ""
 
     @property
     def is_internal(self) -> bool:

@@ -46,6 +46,9 @@ class EmbeddedCommitLog:
     async def rebuild(self, position: int, chain: bytes) -> None:
         """The log is the copy: there is nothing else to begin anew."""
 
+    def taken(self, position: int, chain: bytes) -> None:
+        """The log is the copy: there is no other one."""
+
     async def last(self) -> int:
         return self._store.log_position
 

@@ -200,6 +200,10 @@ class JetStreamCommitLog:
             await self._trim()
         return sequence
 
+    def taken(self, position: int, chain: bytes) -> None:
+        self._end = None
+        self._moved(position, chain)
+
     def _moved(self, position: int, chain: bytes) -> None:
         self._chain, self._attached, self._told = chain, (position, chain), max(self._told, position)
 

@@ -43,7 +43,8 @@ def new_uuid() -> str:
 
 
 class IndexCreator:
-    """Handles create and auto-create. An index exists, with its shards open, when `create` returns."""
+    """Handles create and auto-create. When `create` returns the index exists, and its shards have as many active copies
+    as were asked for (one), or the time was over."""
 
     def __init__(self, cluster: ClusterService, indices: Indices) -> None:
         self._cluster = cluster
@@ -53,16 +54,20 @@ class IndexCreator:
         name = request.name
         check_index_name(name)
         await self._cluster.update(f"create-index [{name}]", lambda state: self._created(state, request))
-        await self._indices.ready(name)
-        return CreatedIndex(name)
+        return await self._ready(request)
+
+    async def _ready(self, request: CreateIndex) -> CreatedIndex:
+        index = self._cluster.state.index(request.name)
+        copies = request.active_shards or index.typed_settings.read(index_settings.WAIT_FOR_ACTIVE_SHARDS)
+        active = await self._indices.ready(request.name, copies, request.timeout_s)
+        return CreatedIndex(request.name, shards_acknowledged=active)
 
     async def auto_create(self, call: Call, request: CreateIndex) -> CreatedIndex:
         """Like create, but an index that appeared meanwhile is what was wanted."""
         try:
             return await self.create(call, request)
         except ResourceAlreadyExistsError:
-            await self._indices.ready(request.name)
-            return CreatedIndex(request.name)
+            return await self._ready(request)
 
     def _created(self, state: ClusterState, request: CreateIndex) -> ClusterState:
         metadata = build(state, request.name, request.body)

@@ -10,19 +10,23 @@ from typing import Any
 
 from hanse.cluster.state import ClusterState
 from hanse.cluster.updates import ClusterService
-from hanse.errors import IllegalArgumentError
+from hanse.errors import HanseError, IllegalArgumentError
 from hanse.index import settings as index_settings
 from hanse.index.administration.blocks import refuse_change
 from hanse.index.administration.properties import with_settings, with_state
 from hanse.index.administration.requests import AddBlock, ByNames
+from hanse.index.refreshing import Refreshing
 from hanse.index.service import Indices
 from hanse.transport.actions import Acknowledged, Call
 
+REFRESH_TIMEOUT_S = 30.0
+
 
 class IndexLifecycle:
-    def __init__(self, cluster: ClusterService, indices: Indices) -> None:
+    def __init__(self, cluster: ClusterService, indices: Indices, refreshing: Refreshing) -> None:
         self._cluster = cluster
         self._indices = indices
+        self._refreshing = refreshing
 
     async def delete(self, call: Call, request: ByNames) -> Acknowledged:
         names = call.targets.names
@@ -38,23 +42,20 @@ class IndexLifecycle:
         return Acknowledged()
 
     async def open(self, call: Call, request: ByNames) -> dict[str, Any]:
-        await self._set_state(call.targets.names, "open")
-        for name in call.targets.names:
-            await self._indices.ready(name)
-        return {"acknowledged": True, "shards_acknowledged": True}
+        names = call.targets.names
+        await self._cluster.update(f"open-indices {list(names)}", lambda state: with_state(state, names, "open"))
+        active = [await self._indices.ready(name) for name in names]
+        return {"acknowledged": True, "shards_acknowledged": all(active)}
 
     async def close(self, call: Call, request: ByNames) -> dict[str, Any]:
         names = call.targets.names
         was_open = {name for name in names if self._cluster.state.indices[name].is_open}
-        await self._set_state(names, "close")
+        await self._cluster.update(f"close-indices {list(names)}", lambda state: with_state(state, names, "close"))
         return {
             "acknowledged": True,
             "shards_acknowledged": bool(was_open),
             "indices": {name: {"closed": True} for name in names if name in was_open},
         }
-
-    async def _set_state(self, names: tuple[str, ...], wanted: str) -> None:
-        await self._cluster.update(f"{wanted}-indices {list(names)}", lambda state: with_state(state, names, wanted))
 
     async def block(self, call: Call, request: AddBlock) -> dict[str, Any]:
         if request.block not in index_settings.BLOCKS:
@@ -74,9 +75,23 @@ class IndexLifecycle:
         }
 
     async def refresh(self, call: Call, request: ByNames) -> dict[str, Any]:
-        shards = [shard for name in call.targets.names for shard in self._indices.get(name).shards]
-        await asyncio.gather(*(shard.refresh() for shard in shards))
-        return {"_shards": self._shards(call)}
+        """Of every copy of every shard; one that fails is counted, and the others are refreshed all the same."""
+        services = [self._indices.get(name) for name in call.targets.names]
+        outcomes = await asyncio.gather(
+            *(
+                self._refreshing.refresh(service, number, REFRESH_TIMEOUT_S)
+                for service in services
+                for number in range(service.metadata.number_of_shards)
+            ),
+            return_exceptions=True,
+        )
+        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        for failure in failures:
+            if not isinstance(failure, HanseError):
+                raise failure
+        total = self._shards(call)["total"]
+        successful = sum(outcome for outcome in outcomes if isinstance(outcome, int))
+        return {"_shards": {"total": total, "successful": successful, "failed": len(failures)}}
 
     async def acknowledge_shards(self, call: Call, request: ByNames) -> dict[str, Any]:
         """Flush, force merge, clear cache: every write is on disk already and segments merge by themselves."""
@@ -87,7 +102,9 @@ class IndexLifecycle:
 
     def _shards(self, call: Call) -> dict[str, int]:
         """Replica copies count in `total` as Elasticsearch counts them: wanted, not necessarily there."""
-        indices = [self._cluster.state.indices[name] for name in call.targets.names]
-        started = sum(index.number_of_shards for index in indices)
+        state = self._cluster.state
+        indices = [state.indices[name] for name in call.targets.names]
+        shards = [shard for index in indices for shard in state.routing.get(index.name, ())]
+        started = sum(1 for shard in shards for _ in shard.active())
         total = sum(index.number_of_shards * (index.number_of_replicas + 1) for index in indices)
         return {"total": total, "successful": started, "failed": 0}

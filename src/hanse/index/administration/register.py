@@ -10,13 +10,16 @@ from hanse.index.administration.lifecycle import IndexLifecycle
 from hanse.index.administration.properties import IndexProperties
 from hanse.index.administration.statistics import IndexStatistics
 from hanse.index.administration.template_actions import TemplateActions
+from hanse.index.refreshing import Refreshing
 from hanse.index.service import Indices
 from hanse.transport.actions import ActionRegistry
 
 
-def register(registry: ActionRegistry, cluster: ClusterService, indices: Indices) -> None:
+def register(
+    registry: ActionRegistry, cluster: ClusterService, indices: Indices, refreshing: Refreshing
+) -> None:
     creator = IndexCreator(cluster, indices)
-    lifecycle = IndexLifecycle(cluster, indices)
+    lifecycle = IndexLifecycle(cluster, indices, refreshing)
     properties = IndexProperties(cluster, indices)
     statistics = IndexStatistics(cluster, indices)
     templates = TemplateActions(cluster)

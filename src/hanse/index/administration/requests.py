@@ -25,6 +25,8 @@ class CreateIndex(msgspec.Struct, frozen=True, omit_defaults=True):
     body: dict[str, Any] = {}
     options: IndicesOptions = STRICT
     cause: str = "api"
+    active_shards: str | None = None
+    timeout_s: float = 30.0
 
     @property
     def name(self) -> str:

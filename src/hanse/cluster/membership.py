@@ -1,0 +1,287 @@
+"""Who is in the cluster: joining, leaving, the master, and noticing nodes that are gone.
+
+Theory of operation. A member is a node that stands in `ClusterState.nodes`; a node writes itself in, which it can only
+do when it is let into the state store. Everything else is a change of the state too, compare-and-set by whoever sees
+the reason for it, so there is no election to write: a state that names no living master names the next one in the same
+commit (`allocation.derived`), and a side of a split that cannot reach the store's quorum can change nothing at all.
+
+The master asks every member, and every member asks the master, once a second whether it is there. A member that is gone
+is taken out by the master; a master that is gone is taken out by the first that notices, when no other member says that
+it still hears from it. Who was taken out while it was alive (it slept, or was cut off) writes itself in again.
+Tests: tests/cluster/test_membership.py, tests/journeys/test_cluster_of_nodes.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import msgspec
+import structlog
+
+from hanse.cluster import allocation
+from hanse.cluster.nodes import Nodes
+from hanse.cluster.state import ClusterState, NodeMetadata
+from hanse.cluster.updates import ClusterService
+from hanse.errors import ConnectTransportError, HanseError, IllegalArgumentError
+from hanse.settings.registry import Scope as SettingScope
+from hanse.settings.registry import Settings, integer, time_s
+from hanse.tasks import Tasks
+from hanse.transport.actions import Action, ActionRegistry, Call, Empty, Scope
+
+log = structlog.get_logger(__name__)
+
+CHECK_INTERVAL = time_s(
+    "cluster.fault_detection.follower_check.interval", 1, SettingScope.STATIC, "how often members ask one another"
+)
+CHECK_TIMEOUT = time_s(
+    "cluster.fault_detection.follower_check.timeout", 3, SettingScope.STATIC, "how long a member may take to answer"
+)
+CHECK_RETRIES = integer(
+    "cluster.fault_detection.follower_check.retry_count",
+    2,
+    SettingScope.STATIC,
+    "checks in a row that a member may leave unanswered before it counts as gone",
+    min=1,
+)
+MEMBERSHIP_SETTINGS = [CHECK_INTERVAL, CHECK_TIMEOUT, CHECK_RETRIES]
+
+REDIALS_MAX = 2
+"""Refused connections in a row after which nobody is there: a process that died is noticed at once."""
+REDIAL_S = 0.3
+ANNOUNCE_TIMEOUT_S = 3.0
+SILENT_S = 5.0
+"""How long a member that did not confirm a state is not waited for again."""
+HEARD_S = 2.0
+"""A member that was heard within this time is there."""
+REJOIN_S_MIN = 0.5
+REJOIN_S_MAX = 10.0
+HANDED_OVER_S = 5.0
+"""How long a planned stop waits for its primaries to be taken over."""
+
+
+class Version(msgspec.Struct, frozen=True):
+    """A version of the cluster state: the one the sender has, or that the asked one shall have."""
+
+    version: int
+
+
+class About(msgspec.Struct, frozen=True):
+    node: str
+
+
+class Heard(msgspec.Struct, frozen=True):
+    heard: bool
+
+
+CHECK = Action("internal:coordination/fault_detection/follower_check", Version, Version, Scope.MEMBER)
+HEARS = Action("internal:coordination/fault_detection/leader_check", About, Heard, Scope.MEMBER)
+PUBLISH = Action("internal:cluster/coordination/commit_state", Version, Empty, Scope.MEMBER)
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Membership:
+    """This node's part in it; `own` is how it writes itself into the state."""
+
+    def __init__(
+        self, cluster: ClusterService, nodes: Nodes, own: Callable[[], NodeMetadata], settings: Settings
+    ) -> None:
+        self._cluster = cluster
+        self._nodes = nodes
+        self._own = own
+        self._interval_s = settings.read(CHECK_INTERVAL)
+        self._timeout_s = settings.read(CHECK_TIMEOUT)
+        self._retries = settings.read(CHECK_RETRIES)
+        self._tasks = Tasks()
+        self._watched: dict[str, asyncio.Task[None]] = {}
+        self._heard: dict[str, float] = {}
+        self._silent: dict[str, float] = {}
+        self._alarm: asyncio.TimerHandle | None = None
+        self._rejoining: asyncio.Task[None] | None = None
+        self._is_leaving = False
+        self._unsubscribe: Callable[[], None] = lambda: None
+
+    def register(self, registry: ActionRegistry) -> None:
+        registry.register(CHECK, self._checked)
+        registry.register(HEARS, self._hears)
+        registry.register(PUBLISH, self._published)
+
+    @property
+    def is_master(self) -> bool:
+        return self._cluster.state.master_node == self._own().id
+
+    async def join(self) -> None:
+        """Writes this node in; its copies of before are taken up again. Raises when its name or id is taken."""
+        own = self._own()
+
+        def change(state: ClusterState) -> ClusterState:
+            for node in state.nodes.values():
+                if node.id != own.id and node.transport_address == own.transport_address:
+                    state = allocation.without_member(state, node.id, "another node has its address", now_ms())
+            return allocation.with_member(state, own, now_ms())
+
+        self._cluster.announce = self._announce
+        await self._cluster.update(f"node-join [{own.name}]", change)
+        self._unsubscribe = self._cluster.subscribe(lambda old, new: self._look(new))
+        self._look(self._cluster.state)
+
+    async def leave(self) -> None:
+        """A planned stop: primaries are handed over first, so that writes go on elsewhere at once."""
+        self._is_leaving = True
+        self._unsubscribe()
+        own = self._own()
+        if len(self._cluster.state.nodes) > 1:
+            try:
+                async with asyncio.timeout(HANDED_OVER_S):
+                    await self._cluster.update(
+                        f"node-stops [{own.name}]", lambda state: allocation.stepping_down(state, own.id, now_ms())
+                    )
+                    await self._cluster.update(
+                        f"node-left [{own.name}]",
+                        lambda state: allocation.without_member(state, own.id, "it was stopped", now_ms()),
+                    )
+            except (HanseError, TimeoutError) as error:
+                log.warning("the cluster could not be told of the stop", why=str(error))
+        await self._tasks.close()
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    # -- what others ask
+
+    async def _checked(self, call: Call, request: Version) -> Version:
+        return Version(self._cluster.state.version)
+
+    async def _hears(self, call: Call, request: About) -> Heard:
+        return Heard(time.monotonic() - self._heard.get(request.node, 0.0) < HEARD_S)
+
+    async def _published(self, call: Call, request: Version) -> Empty:
+        if not await self._cluster.reached(request.version, ANNOUNCE_TIMEOUT_S):
+            raise IllegalArgumentError(f"cluster state version [{request.version}] did not arrive in time")
+        return Empty()
+
+    # -- telling others
+
+    async def _announce(self, version: int) -> None:
+        """Waits until every member that can be heard has this version; silent ones are the master's business."""
+        others = [node.id for node in self._nodes.others()]
+        if others:
+            await asyncio.gather(*(self._tell(node_id, version) for node_id in others))
+
+    async def _tell(self, node_id: str, version: int) -> None:
+        if time.monotonic() < self._silent.get(node_id, 0.0):
+            return
+        try:
+            await self._nodes.call(node_id, PUBLISH, Version(version), timeout_s=ANNOUNCE_TIMEOUT_S)
+        except HanseError as error:
+            self._silent[node_id] = time.monotonic() + SILENT_S
+            log.debug("node was not told of a cluster state", node=self._nodes.name_of(node_id), why=error.reason)
+
+    # -- watching
+
+    def _look(self, state: ClusterState) -> None:
+        """Watches whom this node has to watch, and comes back when it was taken out."""
+        own = self._own()
+        if own.id not in state.nodes:
+            if not self._is_leaving and self._rejoining is None:
+                self._rejoining = self._tasks.spawn("join the cluster again", self._rejoin())
+            wanted: set[str] = set()
+        elif state.master_node == own.id:
+            wanted = {node_id for node_id in state.nodes if node_id != own.id}
+        else:
+            wanted = {state.master_node} if state.master_node in state.nodes else set()
+        for node_id in self._watched.keys() - wanted:
+            self._watched.pop(node_id).cancel()
+        for node_id in wanted - self._watched.keys():
+            self._watched[node_id] = self._tasks.spawn(f"watch node [{node_id}]", self._watch(node_id))
+        self._set_alarm(state)
+
+    async def _rejoin(self) -> None:
+        pause_s = REJOIN_S_MIN
+        try:
+            while self._own().id not in self._cluster.state.nodes:
+                log.warning("this node was taken out of the cluster and joins again")
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, REJOIN_S_MAX)
+                own = self._own()
+                with suppress(HanseError):
+                    await self._cluster.update(
+                        f"node-join [{own.name}]", lambda state: allocation.with_member(state, own, now_ms())
+                    )
+        finally:
+            self._rejoining = None
+
+    async def _watch(self, node_id: str) -> None:
+        refused = unanswered = 0
+        while True:
+            try:
+                await self._nodes.call(
+                    node_id, CHECK, Version(self._cluster.state.version), timeout_s=self._timeout_s
+                )
+                refused = unanswered = 0
+                self._heard[node_id] = time.monotonic()
+                self._silent.pop(node_id, None)
+                await asyncio.sleep(self._interval_s)
+                continue
+            except ConnectTransportError as error:
+                refused, why = refused + 1, error.reason
+            except HanseError as error:
+                unanswered, why = unanswered + 1, error.reason
+            if refused >= REDIALS_MAX or unanswered >= self._retries:
+                await self._gone(node_id, why)
+            await asyncio.sleep(REDIAL_S)
+
+    async def _gone(self, node_id: str, why: str) -> None:
+        """Takes a member out that does not answer: any member may do so with the master, the master with all."""
+        own_id, state = self._own().id, self._cluster.state
+        if state.master_node == node_id and await self._is_heard_by_others(node_id):
+            return
+        if node_id in state.nodes and own_id in state.nodes:
+            log.warning("node is gone", node=self._nodes.name_of(node_id), why=why)
+            try:
+                await self._cluster.update(
+                    f"node-left [{self._nodes.name_of(node_id)}]", lambda now: self._without(now, node_id, why)
+                )
+            except HanseError as error:
+                log.warning("a node that is gone could not be taken out yet", node=node_id, why=error.reason)
+
+    def _without(self, state: ClusterState, node_id: str, why: str) -> ClusterState:
+        own = self._own()
+        if own.id not in state.nodes or state.master_node not in (own.id, node_id):
+            return state
+        was_master = state.master_node == node_id
+        state = allocation.without_member(state, node_id, why, now_ms())
+        if was_master and "master" in own.roles:
+            return msgspec.structs.replace(state, master_node=own.id)
+        return state
+
+    async def _is_heard_by_others(self, node_id: str) -> bool:
+        async def one(other: str) -> bool:
+            try:
+                answer = await self._nodes.call(other, HEARS, About(node_id), timeout_s=self._timeout_s)
+                return answer.heard
+            except HanseError:
+                return False
+
+        others = [node.id for node in self._nodes.others() if node.id != node_id]
+        return any(await asyncio.gather(*(one(other) for other in others)))
+
+    # -- delays that end
+
+    def _set_alarm(self, state: ClusterState) -> None:
+        """The master comes back to a shard whose node may stay away no longer."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        wakeup = allocation.next_wakeup_ms(state)
+        if wakeup is not None and state.master_node == self._own().id:
+            after_s = max(0.0, (wakeup - now_ms()) / 1000) + 0.01
+            self._alarm = asyncio.get_running_loop().call_later(after_s, self._wake)
+
+    def _wake(self) -> None:
+        self._alarm = None
+        self._tasks.spawn("assign delayed shards", self._cluster.update("delayed-allocation", lambda state: state))

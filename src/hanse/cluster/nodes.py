@@ -1,0 +1,156 @@
+"""The other nodes of this cluster, as this one reaches them: one `Peer` each, dialled when first needed.
+
+Whom a connection leads to is checked before anything is sent over it: the certificate must come from the authority of
+this cluster's own nodes, and the hello must name the very node that was meant. A node that cannot be reached is dialled
+again at the next call, but not more often than its pause allows. Tests: tests/cluster/test_nodes.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+
+from hanse.cluster.state import ClusterState, NodeMetadata
+from hanse.cluster.updates import ClusterService
+from hanse.errors import ConnectTransportError, NodeNotConnectedError
+from hanse.tasks import Tasks
+from hanse.tls.contexts import TlsContexts
+from hanse.tls.identity import PeerCertificate
+from hanse.transport.actions import Action, Call
+from hanse.transport.hello import Hello
+from hanse.transport.identity import SYSTEM, Identity
+from hanse.transport.pool import Peer
+
+log = structlog.get_logger(__name__)
+
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+DIAL_TIMEOUT_S = 5.0
+PAUSE_S = 0.2
+"""How long a node that refused a connection is left alone."""
+
+
+class Nodes:
+    """Connections to the members the cluster state names. `own_id` is this node."""
+
+    def __init__(
+        self,
+        cluster: ClusterService,
+        own: Callable[[], Hello],
+        contexts: TlsContexts | None = None,
+        is_own: Callable[[PeerCertificate | None], bool] = lambda certificate: True,
+    ) -> None:
+        """`is_own` says whether the authority of this cluster's own nodes vouches for a certificate."""
+        self._cluster = cluster
+        self._own = own
+        self._contexts = contexts
+        self._is_own = is_own
+        self._peers: dict[str, Peer] = {}
+        self._dialling: dict[str, asyncio.Task[Peer]] = {}
+        self._refused: dict[str, tuple[float, ConnectTransportError]] = {}
+        self._tasks = Tasks()
+        self._unsubscribe = cluster.subscribe(self._follow)
+
+    @property
+    def own_id(self) -> str:
+        return self._own().node_id
+
+    def others(self) -> list[NodeMetadata]:
+        own_id = self.own_id
+        return [node for node in self._cluster.state.nodes.values() if node.id != own_id]
+
+    def name_of(self, node_id: str) -> str:
+        node = self._cluster.state.nodes.get(node_id)
+        return node_id if node is None else node.name
+
+    def is_connected(self, node_id: str) -> bool:
+        peer = self._peers.get(node_id)
+        return peer is not None and peer.is_open
+
+    async def call(
+        self,
+        node_id: str,
+        action: Action[Q, R],
+        request: Q,
+        identity: Identity = SYSTEM,
+        *,
+        timeout_s: float | None = None,
+        opaque_id: str | None = None,
+    ) -> R:
+        """Runs an action on another node. Raises its error; NodeNotConnectedError and ConnectTransportError mean that
+        it was not asked, NodeDisconnectedError and ReceiveTimeoutError that nobody knows."""
+        peer = self._peers.get(node_id)
+        if peer is None or not peer.is_open:
+            peer = await self._reached(node_id)
+        return await peer.call(action, request, identity, timeout_s=timeout_s, opaque_id=opaque_id)
+
+    async def forward(
+        self, node_id: str, call: Call, action: Action[Q, R], request: Q, *, timeout_s: float | None = None
+    ) -> R:
+        """Asks another node on behalf of whom `call` is from: its own gate judges anew."""
+        return await self.call(
+            node_id, action, request, call.onward, timeout_s=timeout_s, opaque_id=call.origin.opaque_id
+        )
+
+    async def _reached(self, node_id: str) -> Peer:
+        dialling = self._dialling.get(node_id)
+        if dialling is None:
+            node = self._cluster.state.nodes.get(node_id)
+            if node is None:
+                raise NodeNotConnectedError(f"[{node_id}] is no member of this cluster any more")
+            refused = self._refused.get(node_id)
+            if refused is not None and time.monotonic() < refused[0]:
+                raise refused[1]
+            dialling = self._dialling[node_id] = self._tasks.spawn(f"connect to [{node.name}]", self._dial(node))
+            dialling.add_done_callback(lambda done: self._dialled(node_id, done))
+        return await asyncio.shield(dialling)
+
+    async def _dial(self, node: NodeMetadata) -> Peer:
+        host, _, port = node.transport_address.rpartition(":")
+        peer = await Peer.open(
+            host.strip("[]"), int(port), self._own(), self._contexts, timeout_s=DIAL_TIMEOUT_S
+        )
+        why = self._objection(peer, node)
+        if why is not None:
+            await peer.close()
+            raise ConnectTransportError(f"[{node.name}][{node.transport_address}] handshake failed: {why}")
+        return peer
+
+    def _objection(self, peer: Peer, node: NodeMetadata) -> str | None:
+        """Why the connection does not lead to that member; None when it does."""
+        if self._contexts is not None and not self._is_own(peer.peer_certificate):
+            return "its certificate is not from the authority of this cluster's own nodes"
+        found = peer.peer
+        if found.node_id != node.id or found.cluster_uuid != self._cluster.state.cluster_uuid:
+            return f"another node answered, [{found.node_name}] of cluster [{found.cluster_name}]"
+        return None
+
+    def _dialled(self, node_id: str, dialling: asyncio.Task[Peer]) -> None:
+        self._dialling.pop(node_id, None)
+        if dialling.cancelled():
+            return
+        failure = dialling.exception()
+        if failure is None:
+            self._refused.pop(node_id, None)
+            self._peers[node_id] = dialling.result()
+        elif isinstance(failure, ConnectTransportError):
+            self._refused[node_id] = (time.monotonic() + PAUSE_S, failure)
+
+    def _follow(self, old: ClusterState, new: ClusterState) -> None:
+        """Connections to nodes that left, or that started again since, are closed."""
+        for node_id, peer in list(self._peers.items()):
+            node = new.nodes.get(node_id)
+            if node is None or node.ephemeral_id != peer.peer.ephemeral_id:
+                del self._peers[node_id]
+                self._tasks.spawn(f"close connection to [{peer.peer.node_name}]", peer.close())
+
+    async def close(self) -> None:
+        self._unsubscribe()
+        peers, self._peers = self._peers, {}
+        await asyncio.gather(*(peer.close() for peer in peers.values()))
+        await self._tasks.close()

@@ -1,0 +1,103 @@
+"""Makes acknowledged writes searchable on every copy of a shard that serves.
+
+A refresh is the primary's business: it knows how far the log has got, refreshes itself and has every active copy read
+the log up to there. A copy that cannot be brought there in time is reported as failed, so that no search is asked of it
+any more: what a refresh promised holds on whatever copy is searched next. Tests: tests/index/test_refreshing.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import msgspec
+import structlog
+
+from hanse.errors import HanseError
+from hanse.index.copy_requests import REFRESH_COPY, CopyAt, RefreshCopy
+from hanse.index.index_service import IndexService
+from hanse.index.primaries import Primaries
+from hanse.index.shard import Shard
+from hanse.transport.actions import Action, ActionRegistry, Call, Scope
+
+log = structlog.get_logger(__name__)
+
+COPY_TIMEOUT_S = 10.0
+RETRY_S = 0.1
+
+
+class RefreshShard(msgspec.Struct, frozen=True):
+    index_uuid: str
+    shard: int
+    state_version: int
+
+
+class RefreshedShard(msgspec.Struct, frozen=True):
+    """How many copies are searchable up to the same point now."""
+
+    copies: int
+
+
+REFRESH_SHARD = Action("indices:admin/refresh[s]", RefreshShard, RefreshedShard, Scope.MEMBER)
+
+
+class Refreshing:
+    def __init__(self, primaries: Primaries) -> None:
+        self._primaries = primaries
+
+    def register(self, registry: ActionRegistry) -> None:
+        registry.register(REFRESH_SHARD, self._asked)
+
+    async def refresh(self, service: IndexService, number: int, timeout_s: float = 60.0) -> int:
+        """Refreshes all copies of a shard, wherever they are; returns how many."""
+        nodes = self._primaries.nodes
+
+        async def there(node: str) -> int:
+            assert nodes is not None
+            request = RefreshShard(service.uuid, number, self._primaries.cluster.state.version)
+            return (await nodes.call(node, REFRESH_SHARD, request)).copies
+
+        return await self._primaries.run(
+            service, number, self.refresh_copies, there, timeout_s=timeout_s, may_repeat=True
+        )
+
+    async def _asked(self, call: Call, request: RefreshShard) -> RefreshedShard:
+        shard = self._primaries.indices.copy_of(request.index_uuid, request.shard)
+        return RefreshedShard(await self.refresh_copies(shard))
+
+    async def refresh_copies(self, shard: Shard) -> int:
+        """From the primary on this node: itself and every other active copy."""
+        nodes = self._primaries.nodes
+        if nodes is None:
+            await shard.refresh()
+            return 1
+        service = self._primaries.indices.get(shard.index_name)
+        own_id = nodes.own_id
+        others = [copy.node for copy in service.routing(shard.number).active() if copy.node != own_id]
+        request = RefreshCopy(shard.index_uuid, shard.number, shard.logged.position)
+        await asyncio.gather(shard.refresh(), *(self._refresh_other(service, node, request) for node in others))
+        return 1 + len(others)
+
+    async def _refresh_other(self, service: IndexService, node: str, request: RefreshCopy) -> None:
+        """Until it is done, or the copy is active no more."""
+        nodes = self._primaries.nodes
+        assert nodes is not None
+        deadline = time.monotonic() + COPY_TIMEOUT_S
+        while True:
+            copy = service.routing(request.shard).on(node)
+            if copy is None or not copy.is_active:
+                return
+            try:
+                answer: CopyAt = await nodes.call(node, REFRESH_COPY, request, timeout_s=COPY_TIMEOUT_S)
+                if answer.position >= request.position:
+                    return
+                why = f"it reached [{answer.position}] of the log instead of [{request.position}]"
+            except HanseError as error:
+                why = error.reason
+            if time.monotonic() >= deadline:
+                log.warning("copy could not be refreshed", index=service.name, shard=request.shard, node=node, why=why)
+                self._primaries.indices.report_failed(
+                    service.uuid, request.shard, copy.allocation_id, f"it could not be refreshed: {why}"
+                )
+                return
+            await asyncio.sleep(RETRY_S)
