@@ -60,7 +60,7 @@ def cluster_health(
     broken: Mapping[str, frozenset[int]] | None = None,
 ) -> dict[str, Any]:
     """Of the named indices, or of all. A closed index counts like an open one: its copies are kept."""
-    data_nodes = max(1, sum("data" in node.roles for node in state.nodes.values()))
+    data_nodes = max(1, sum(node.holds_data for node in state.nodes.values()))
     chosen = sorted(state.indices) if names is None else names
     refusing = broken or {}
     by_index = {name: index_health(state.indices[name], data_nodes, refusing.get(name, HEALTHY)) for name in chosen}

@@ -1,7 +1,7 @@
 """Which node holds which copy of which shard: the part of the cluster state that allocation writes.
 
-Immutable values; allocation.py makes new ones from old ones, and whoever commits a change of the state commits the
-routing that follows from it. Names are those of Elasticsearch's routing table. Tests: tests/cluster/test_routing.py.
+Immutable values; allocation/ makes new ones from old ones, and whoever commits a change of the state commits the
+routing that follows from it. Names are those of Elasticsearch's routing table. Tests: tests/cluster/allocation/.
 """
 
 from __future__ import annotations
@@ -25,31 +25,6 @@ Reason = Literal[
 ]
 
 
-class ShardCopy(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One copy of a shard on a node.
-
-    `allocation_id` names this very assignment, so that a late report about an earlier one changes nothing. A copy that
-    moves is RELOCATING on its old node and INITIALIZING on the new one; each names the other in `relocating_node`.
-    """
-
-    node: str
-    allocation_id: str
-    is_primary: bool = False
-    state: CopyState = "INITIALIZING"
-    relocating_node: str | None = None
-    since_ms: int = 0
-
-    @property
-    def is_active(self) -> bool:
-        """It has everything and serves; one that moves away serves until the new one does."""
-        return self.state != "INITIALIZING"
-
-    @property
-    def is_target(self) -> bool:
-        """It fills up to take the place of the copy that moves here."""
-        return self.state == "INITIALIZING" and self.relocating_node is not None
-
-
 class Unassigned(msgspec.Struct, frozen=True, omit_defaults=True):
     """A copy that the settings ask for and no node has: since when, why, and until when nobody else gets it.
 
@@ -64,6 +39,38 @@ class Unassigned(msgspec.Struct, frozen=True, omit_defaults=True):
     delayed_until_ms: int = 0
     failed_allocations: int = 0
     last_status: str = "no_attempt"
+
+
+class ShardCopy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One copy of a shard on a node.
+
+    `allocation_id` names this very assignment, so that a late report about an earlier one changes nothing. A copy that
+    moves is RELOCATING on its old node and INITIALIZING on the new one; each names the other in `relocating_node`.
+    The new one is not the primary before it has taken the old one's place, also where the old one is.
+
+    `unassigned_info`: how it came to be assigned, until it has started. `begins_log`: its log is to be begun anew from
+    what the node holds (allocate_stale_primary). `failed_moves` in a row, after too many of which it stays where it is.
+    """
+
+    node: str
+    allocation_id: str
+    is_primary: bool = False
+    state: CopyState = "INITIALIZING"
+    relocating_node: str | None = None
+    since_ms: int = 0
+    unassigned_info: Unassigned | None = None
+    begins_log: bool = False
+    failed_moves: int = 0
+
+    @property
+    def is_active(self) -> bool:
+        """It has everything and serves; one that moves away serves until the new one does."""
+        return self.state != "INITIALIZING"
+
+    @property
+    def is_target(self) -> bool:
+        """It fills up to take the place of the copy that moves here."""
+        return self.state == "INITIALIZING" and self.relocating_node is not None
 
 
 class ShardRouting(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -76,6 +76,11 @@ class NodeMetadata(msgspec.Struct, frozen=True):
     version: str = ""
     ephemeral_id: str = ""
 
+    @property
+    def holds_data(self) -> bool:
+        """Tiers are not told apart: any of their roles makes a data node."""
+        return any(role == "data" or role.startswith("data_") for role in self.roles)
+
 
 class ClusterState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything the cluster agrees on. `customs` holds what upper rooms keep here under a key of their own."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hanse.errors import IllegalArgumentError
+from hanse.settings.allocation_settings import INDEX_ALLOCATION_SETTINGS
 from hanse.settings.registry import (
     RawValue,
     Scope,
@@ -64,13 +65,14 @@ INDEX_SETTINGS: list[Setting[Any]] = [
     HIDDEN,
     FOLLOWING,
     RETENTION_LEASE_PERIOD,
+    *INDEX_ALLOCATION_SETTINGS,
     integer("index.number_of_routing_shards", 1024, _FIXED, "Hash ring size for routing.", min=1, max=1024),
-    string("index.auto_expand_replicas", "false", _DYNAMIC, "Range of replicas by data nodes, or false."),
     boolean("index.soft_deletes.enabled", True, _FIXED, "Always on: the change feed is how everything replicates."),
     integer("index.soft_deletes.retention.operations", 0, _DYNAMIC, "Accepted for compatibility.", min=0),
     choice("index.codec", "default", ("default", "best_compression", "legacy_default"), _STATIC, "Kept, no effect."),
     optional_string("index.default_pipeline", _DYNAMIC, "Only _none."),
     optional_string("index.final_pipeline", _DYNAMIC, "Only _none."),
+    _values("index.routing.allocation.*", _DYNAMIC, "Kept."),
     optional_string("index.lifecycle.*", _DYNAMIC, "Kept, no effect."),
     integer("index.priority", 1, _DYNAMIC, "Recovery order.", min=0),
     integer("index.max_inner_result_window", 100, _DYNAMIC, "Limit.", min=1),
@@ -90,13 +92,9 @@ INDEX_SETTINGS: list[Setting[Any]] = [
     optional_string("index.query_string.*", _DYNAMIC, "Kept."),
     _values("index.analysis.*", _STATIC, "Analyzers, tokenizers, filters and normalizers of the index."),
     _values("index.similarity.*", _STATIC, "Kept; BM25 with k1 1.2 and b 0.75 is used."),
-    _values("index.routing.allocation.*", _DYNAMIC, "Where copies may lie."),
-    optional_string("index.routing.rebalance.enable", _DYNAMIC, "all, primaries, replicas or none."),
     integer("index.routing_partition_size", 1, _FIXED, "Only 1.", min=1, max=1),
     _values("index.routing_path", _STATIC, "Kept."),
-    integer("index.allocation.max_retries", 5, _DYNAMIC, "Kept.", min=0),
     optional_string("index.allocation.*", _DYNAMIC, "Kept."),
-    time_s("index.unassigned.node_left.delayed_timeout", 60.0, _DYNAMIC, "Wait before a lost copy is made anew."),
     time_s("index.gc_deletes", 60.0, _DYNAMIC, "Kept; tombstones live until every follower has passed them."),
     time_s("index.search.idle.after", 30.0, _DYNAMIC, "Kept."),
     boolean("index.search.throttled", False, Scope.INDEX, "Kept."),

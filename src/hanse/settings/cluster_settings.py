@@ -105,18 +105,40 @@ ALLOW_REBALANCE = choice(
     _BOTH,
     "when shards are rebalanced",
 )
+CONCURRENT_REBALANCE = integer(
+    "cluster.routing.allocation.cluster_concurrent_rebalance",
+    2,
+    _BOTH,
+    "the most copies that move for balance at the same time; -1 sets no bound",
+    min=-1,
+)
+CONCURRENT_RECOVERIES = integer(
+    "cluster.routing.allocation.node_concurrent_recoveries",
+    2,
+    _BOTH,
+    "the most replicas that fill up on a node at the same time",
+    min=0,
+)
+TOTAL_SHARDS_PER_NODE = integer(
+    "cluster.routing.allocation.total_shards_per_node", -1, _BOTH, "the most copies on a node; -1 sets no bound", min=-1
+)
+ALLOCATION_FILTERS = tuple(
+    optional_string(f"cluster.routing.allocation.{kind}.*", _BOTH, help)
+    for kind, help in (
+        ("include", "nodes that copies may lie on: any of these names, ids, addresses, hosts or attributes"),
+        ("exclude", "nodes that copies may not lie on"),
+        ("require", "what a node must have for copies to lie on it"),
+    )
+)
 AWARENESS_ATTRIBUTES = strings(
     "cluster.routing.allocation.awareness.attributes", _BOTH, "copies are spread over the values of these"
 )
 
 _COUNTS = {
     "cluster.max_shards_per_node.frozen": 3000,
-    "cluster.routing.allocation.cluster_concurrent_rebalance": 2,
     "cluster.routing.allocation.node_concurrent_incoming_recoveries": 2,
     "cluster.routing.allocation.node_concurrent_outgoing_recoveries": 2,
-    "cluster.routing.allocation.node_concurrent_recoveries": 2,
     "cluster.routing.allocation.node_initial_primaries_recoveries": 4,
-    "cluster.routing.allocation.total_shards_per_node": -1,
     "indices.recovery.max_concurrent_file_chunks": 2,
     "indices.recovery.max_concurrent_operations": 1,
     "search.aggs.max_depth": 30,
@@ -164,9 +186,6 @@ _TEXTS = (
     "cluster.routing.allocation.disk.watermark.high.max_headroom",
     "cluster.routing.allocation.disk.watermark.low",
     "cluster.routing.allocation.disk.watermark.low.max_headroom",
-    "cluster.routing.allocation.exclude.*",
-    "cluster.routing.allocation.include.*",
-    "cluster.routing.allocation.require.*",
     "cluster.routing.allocation.type",
     "indices.breaker.*",
     "indices.recovery.max_bytes_per_sec",
@@ -183,6 +202,7 @@ _TEXTS = (
 
 CLUSTER_SETTINGS: list[Setting[Any]] = [
     *(value for value in list(globals().values()) if isinstance(value, Setting)),
+    *ALLOCATION_FILTERS,
     *(integer(key, default, _BOTH, "accepted and without effect") for key, default in _COUNTS.items()),
     *(boolean(key, default, _BOTH, "accepted and without effect") for key, default in _FLAGS.items()),
     *(time_s(key, default, _BOTH, "accepted and without effect") for key, default in _TIMES_S.items()),

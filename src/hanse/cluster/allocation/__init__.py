@@ -1,0 +1,6 @@
+"""Allocation: which node gets which copy of which shard. Pure functions from one cluster state to the next.
+
+No I/O, no clock but the `now_ms` passed in, and the same input gives the same output, so any node may commit them.
+`events.py` says what follows at once when something happened to a node or a copy; `reroute.py` runs before every
+commit and assigns what is to be assigned; `deciders.py` says with a sentence where a copy may lie.
+"""
