@@ -2,8 +2,8 @@
 
 Theory of operation. A member is a node that stands in `ClusterState.nodes`; a node writes itself in, which it can only
 do when it is let into the state store. Everything else is a change of the state too, compare-and-set by whoever sees
-the reason for it, so there is no election to write: a state that names no living master names the next one in the same
-commit (`allocation.derived`), and a side of a split that cannot reach the store's quorum can change nothing at all.
+the reason for it. So there is no election to write: whoever takes a master out names the next one in the same commit,
+and a side of a split that cannot reach the store's quorum can change nothing at all.
 
 The master asks every member, and every member asks the master, once a second whether it is there. A member that is gone
 is taken out by the master; a master that is gone is taken out by the first that notices, when no other member says that
@@ -17,6 +17,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 import structlog
@@ -27,7 +28,7 @@ from hanse.cluster.state import ClusterState, NodeMetadata
 from hanse.cluster.updates import ClusterService
 from hanse.errors import ConnectTransportError, HanseError, IllegalArgumentError
 from hanse.settings.registry import Scope as SettingScope
-from hanse.settings.registry import Settings, integer, time_s
+from hanse.settings.registry import Setting, Settings, integer, time_s
 from hanse.tasks import Tasks
 from hanse.transport.actions import Action, ActionRegistry, Call, Empty, Scope
 
@@ -46,7 +47,7 @@ CHECK_RETRIES = integer(
     "checks in a row that a member may leave unanswered before it counts as gone",
     min=1,
 )
-MEMBERSHIP_SETTINGS = [CHECK_INTERVAL, CHECK_TIMEOUT, CHECK_RETRIES]
+MEMBERSHIP_SETTINGS: list[Setting[Any]] = [CHECK_INTERVAL, CHECK_TIMEOUT, CHECK_RETRIES]
 
 REDIALS_MAX = 2
 """Refused connections in a row after which nobody is there: a process that died is noticed at once."""
@@ -85,6 +86,14 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def _with_master(state: ClusterState) -> ClusterState:
+    """The state with a master that is a member: the one it names or, where that is gone, the first that may be it."""
+    if state.master_node in state.nodes:
+        return state
+    eligible = (node.id for node in state.nodes.values() if "master" in node.roles)
+    return msgspec.structs.replace(state, master_node=next(eligible, None))
+
+
 class Membership:
     """This node's part in it; `own` is how it writes itself into the state."""
 
@@ -117,18 +126,18 @@ class Membership:
 
     async def join(self) -> None:
         """Writes this node in; its copies of before are taken up again. Raises when its name or id is taken."""
-        own = self._own()
-
-        def change(state: ClusterState) -> ClusterState:
-            for node in state.nodes.values():
-                if node.id != own.id and node.transport_address == own.transport_address:
-                    state = allocation.without_member(state, node.id, "another node has its address", now_ms())
-            return allocation.with_member(state, own, now_ms())
-
         self._cluster.announce = self._announce
-        await self._cluster.update(f"node-join [{own.name}]", change)
+        await self._cluster.update(f"node-join [{self._own().name}]", self._with_own)
         self._unsubscribe = self._cluster.subscribe(lambda old, new: self._look(new))
         self._look(self._cluster.state)
+
+    def _with_own(self, state: ClusterState) -> ClusterState:
+        """A node that said it had this one's address is not there any more."""
+        own = self._own()
+        for node in state.nodes.values():
+            if node.id != own.id and node.transport_address == own.transport_address:
+                state = allocation.without_member(state, node.id, "another node has its address", now_ms())
+        return _with_master(allocation.with_member(state, own, now_ms()))
 
     async def leave(self) -> None:
         """A planned stop: primaries are handed over first, so that writes go on elsewhere at once."""
@@ -143,7 +152,9 @@ class Membership:
                     )
                     await self._cluster.update(
                         f"node-left [{own.name}]",
-                        lambda state: allocation.without_member(state, own.id, "it was stopped", now_ms()),
+                        lambda state: _with_master(
+                            allocation.without_member(state, own.id, "it was stopped", now_ms())
+                        ),
                     )
             except (HanseError, TimeoutError) as error:
                 log.warning("the cluster could not be told of the stop", why=str(error))
@@ -207,11 +218,8 @@ class Membership:
                 log.warning("this node was taken out of the cluster and joins again")
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, REJOIN_S_MAX)
-                own = self._own()
                 with suppress(HanseError):
-                    await self._cluster.update(
-                        f"node-join [{own.name}]", lambda state: allocation.with_member(state, own, now_ms())
-                    )
+                    await self._cluster.update(f"node-join [{self._own().name}]", self._with_own)
         finally:
             self._rejoining = None
 
@@ -219,9 +227,7 @@ class Membership:
         refused = unanswered = 0
         while True:
             try:
-                await self._nodes.call(
-                    node_id, CHECK, Version(self._cluster.state.version), timeout_s=self._timeout_s
-                )
+                await self._nodes.call(node_id, CHECK, Version(self._cluster.state.version), timeout_s=self._timeout_s)
                 refused = unanswered = 0
                 self._heard[node_id] = time.monotonic()
                 self._silent.pop(node_id, None)
@@ -257,7 +263,7 @@ class Membership:
         state = allocation.without_member(state, node_id, why, now_ms())
         if was_master and "master" in own.roles:
             return msgspec.structs.replace(state, master_node=own.id)
-        return state
+        return _with_master(state)
 
     async def _is_heard_by_others(self, node_id: str) -> bool:
         async def one(other: str) -> bool:

@@ -112,9 +112,7 @@ class Nodes:
 
     async def _dial(self, node: NodeMetadata) -> Peer:
         host, _, port = node.transport_address.rpartition(":")
-        peer = await Peer.open(
-            host.strip("[]"), int(port), self._own(), self._contexts, timeout_s=DIAL_TIMEOUT_S
-        )
+        peer = await Peer.open(host.strip("[]"), int(port), self._own(), self._contexts, timeout_s=DIAL_TIMEOUT_S)
         why = self._objection(peer, node)
         if why is not None:
             await peer.close()

@@ -44,7 +44,6 @@ from hanse.index.service import IndexService
 from hanse.index.shard import Shard
 from hanse.transport.actions import Call, Target
 
-
 COPY_TIMEOUT_S = 10.0
 LEVEL_TIMEOUT_S = 1.0
 
@@ -108,9 +107,7 @@ class DocumentReads:
             await _level(shard)
         return await self._get_here(service, shard, target, request.get)
 
-    async def _get_here(
-        self, service: IndexService, shard: Shard, target: Target, request: GetDocument
-    ) -> GotDocument:
+    async def _get_here(self, service: IndexService, shard: Shard, target: Target, request: GetDocument) -> GotDocument:
         found = shard.get(request.id) if request.realtime else _as_searched(shard, request.id)
         if found is None:
             return GotDocument(service.name, request.id)

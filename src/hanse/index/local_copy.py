@@ -1,9 +1,9 @@
 """The copy of a shard that this node was given: opened, filled, reported, kept level, closed.
 
-A primary attaches to its log and takes over. A replica that stands in the log reads it on; one that does not (it is new,
-was away for longer than the log is kept, or contradicts the log) takes the documents from the primary's feed first, and
-then what the log holds behind the place at which the primary stood. A copy that had something before is put aside until
-its successor is whole: nothing of it is lost to a log that is damaged.
+A primary attaches to its log and takes over. A replica that stands in the log reads it on; one that does not (it is
+new, was away for longer than the log is kept, or contradicts the log) takes the documents from the primary's feed
+first, and then what the log holds behind the place at which the primary stood. A copy that had something before is put
+aside until its successor is whole: nothing of it is lost to a log that is damaged.
 Tests: tests/index/test_local_copy.py.
 """
 
@@ -72,7 +72,7 @@ class LocalCopy:
         before: Awaitable[None],
         failed: Callable[[str], None],
     ) -> None:
-        """`before` ends when whatever used the folder earlier is closed; `failed` is told why the copy serves no more."""
+        """`before` ends when whatever used the folder earlier is closed; `failed` is told why it does not serve."""
         self._failed = failed
         self._owner = owner
         self._folder = folder
@@ -153,7 +153,9 @@ class LocalCopy:
                 await self.shard.recover()
                 return
         except LogDamagedError as error:
-            log.warning("copy does not follow the log and is filled from the primary", shard=str(self), why=error.reason)
+            log.warning(
+                "copy does not follow the log and is filled from the primary", shard=str(self), why=error.reason
+            )
             await self._put_aside()
         await self._fill(self.shard)
         await self.shard.recover()
@@ -229,9 +231,7 @@ class LocalCopy:
         if not self.shard.has_log:
             return
         if self._replicas is None:
-            self._replicas = Replicas(
-                str(self), self.shard.index_uuid, self.number, self._send, self._around.tasks
-            )
+            self._replicas = Replicas(str(self), self.shard.index_uuid, self.number, self._send, self._around.tasks)
             self.shard.tell(self._replicas.sent)
         own_id = self._around.own_id()
         self._replicas.set_nodes({copy.node for copy in routing.copies if copy.node != own_id}, self.shard.logged)

@@ -1,7 +1,8 @@
 """Finds the primary of a shard and does a piece of work there, on whatever node that is.
 
-While a shard has no primary, or the one that was asked is none any more, the work waits and is tried again: nothing was
-done then. When the connection is lost under way nobody knows whether it was done, and only work that may be repeated is.
+While a shard has no primary, or the one that was asked is none any more, the work waits and is tried again: nothing
+was done then. When the connection is lost under way nobody knows whether it was done, and only work that may be
+repeated is.
 Tests: tests/index/test_primaries.py.
 """
 
@@ -57,8 +58,8 @@ class Primaries:
     ) -> R:
         """`here` gets the shard where this node has the primary, `there` the id of the node that has it.
 
-        Raises UnavailableShardsError (503) when the time is over, and at once when nobody knows whether the work was done
-        and it may not be repeated.
+        Raises UnavailableShardsError (503) when the time is over, and at once when nobody knows whether the work was
+        done and it may not be repeated.
         """
         deadline = time.monotonic() + timeout_s
         while True:

@@ -124,7 +124,8 @@ class _Queue:
             await asyncio.sleep(RETRY_S)
 
     async def _send(self) -> None:
-        before, batches, size = self._waiting[0][0], [], 0
+        before, size = self._waiting[0][0], 0
+        batches: list[SentBatch] = []
         while self._waiting and (not batches or size < MESSAGE_BYTES_MAX):
             _, sent = self._waiting.popleft()
             batches.append(sent)

@@ -1,8 +1,8 @@
 """The node's indices: opens, closes and removes them, and the copies this node was given, as the cluster state says.
 
 Folders are `<data>/indices/<uuid>/<shard>`; the folder of a deleted index is renamed first, so that a crash never
-leaves half of one behind under its name. Folders the cluster state does not know are reported and left alone. The folder
-of a copy that this node has no more is removed when all copies the shard shall have are active elsewhere.
+leaves half of one behind under its name. Folders the cluster state does not know are reported and left alone. What is
+left of a copy that this node has no more is removed when all copies the shard shall have are active elsewhere.
 Tests: tests/index/test_service.py.
 """
 

@@ -26,8 +26,8 @@ from hanse.index.administration.requests import (
 from hanse.rest.field_mappings import chosen_field_mappings
 from hanse.rest.request import RestRequest, RestResponse
 from hanse.rest.routes import Routes
-from hanse.rest.write_parameters import active_shards
 from hanse.rest.statistics import chosen_statistics
+from hanse.rest.write_parameters import active_shards
 from hanse.settings.registry import nest
 from hanse.transport.actions import IndicesOptions
 

@@ -69,7 +69,7 @@ def _wall_clock_ms() -> int:
 CaughtUp = Callable[[int], Awaitable[object]]
 
 
-async def _at_once(version: int) -> None:
+async def at_once(version: int) -> None:
     """A cluster of one node is never behind."""
 
 
@@ -91,7 +91,7 @@ class Gate:
         node_id: Callable[[], str] = lambda: "",
         now_ms: Callable[[], int] = _wall_clock_ms,
         peers: RemotePeers | None = None,
-        caught_up: CaughtUp = _at_once,
+        caught_up: CaughtUp = at_once,
     ) -> None:
         """`caught_up` waits, not for ever, until this node has a version of the cluster state."""
         self._caught_up = caught_up

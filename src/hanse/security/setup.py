@@ -14,7 +14,7 @@ from hanse.security.audit import Audit
 from hanse.security.ceilings import RemotePeers
 from hanse.security.explanation import AskRemote, Explanations
 from hanse.security.file_roles import FileRoles
-from hanse.security.gate import CaughtUp, Gate
+from hanse.security.gate import CaughtUp, Gate, at_once
 from hanse.security.peer_file import PeerFile
 from hanse.security.realms.chain import RealmChain
 from hanse.security.realms.file import FileRealm
@@ -62,14 +62,14 @@ def build(
     cluster_uuid: Callable[[], str] = lambda: "",
     is_own: Callable[[PeerCertificate], bool] = lambda certificate: False,
     verifies: Callable[[], bool] = lambda: True,
-    caught_up: CaughtUp | None = None,
+    caught_up: CaughtUp = at_once,
     ask_remote: AskRemote | None = None,
 ) -> Security:
     """Makes realms, roles, peers, audit and gate from settings. Raises HanseError for what cannot start.
 
     `secure` is what the keystore holds for realms. `is_own` says whether a certificate comes from the authority of this
-    cluster's own nodes, `verifies` whether nodes are asked for one that is verified; `caught_up` waits for a version of the cluster state;
-    `ask_remote` runs an action at a connected remote cluster.
+    cluster's own nodes, `verifies` whether nodes must show one that is verified; `caught_up` waits for a version of the
+    cluster state; `ask_remote` runs an action at a connected remote cluster.
     """
     realms = RealmChain.from_settings(settings, store, node_name, config_dir=config_dir, secure=secure, is_own=is_own)
     file_roles = FileRoles(config_dir) if config_dir is not None else None
@@ -92,7 +92,7 @@ def build(
         is_remote_client=is_remote_client,
         node_id=node_id,
         peers=peers,
-        **({} if caught_up is None else {"caught_up": caught_up}),
+        caught_up=caught_up,
     )
     register(registry, store=store, realms=realms, roles=roles, audit=audit, running=gate.running, peers=peers)
     Explanations(

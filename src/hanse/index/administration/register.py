@@ -15,9 +15,7 @@ from hanse.index.service import Indices
 from hanse.transport.actions import ActionRegistry
 
 
-def register(
-    registry: ActionRegistry, cluster: ClusterService, indices: Indices, refreshing: Refreshing
-) -> None:
+def register(registry: ActionRegistry, cluster: ClusterService, indices: Indices, refreshing: Refreshing) -> None:
     creator = IndexCreator(cluster, indices)
     lifecycle = IndexLifecycle(cluster, indices, refreshing)
     properties = IndexProperties(cluster, indices)
