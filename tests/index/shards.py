@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import orjson
 import tantivy
+from tests.one_node import cluster_of_one, indices_of_one
 
 from hanse.cluster.embedded.state_store import SqliteStateStore
 from hanse.cluster.engine import Engine
@@ -61,8 +62,8 @@ class Node:
 @asynccontextmanager
 async def node(folder: Path, engine: Engine | None = None) -> AsyncIterator[Node]:
     store = SqliteStateStore(folder / "state.sqlite")
-    cluster = ClusterService(store, await store.load() or ClusterState("test", "cluster-uuid"))
-    indices = Indices(cluster, folder, engine=engine)
+    cluster = cluster_of_one(store, await store.load())
+    indices = indices_of_one(cluster, folder, engine=engine)
     await indices.start()
     try:
         yield Node(cluster, indices)

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from tests.one_node import cluster_of_one, indices_of_one
 
 from hanse.cluster.embedded.state_store import SqliteStateStore
 from hanse.cluster.names import ClusterNames
@@ -31,7 +32,8 @@ from hanse.index.document_requests import (
     WriteDocument,
     Written,
 )
-from hanse.index.service import Indices
+from hanse.index.primaries import Primaries
+from hanse.index.refreshing import Refreshing
 from hanse.index.writing import UpdateBody, WriteOp
 from hanse.search.document_view import SecuredDocumentView
 from hanse.security.gate import Gate
@@ -87,14 +89,16 @@ async def building(
 ) -> AsyncIterator[World]:
     given = Settings(settings or {})
     state_store = SqliteStateStore(folder / "state.sqlite")
-    cluster = ClusterService(state_store, ClusterState("harbour", "uuid"))
+    cluster = cluster_of_one(state_store)
     names = ClusterNames(lambda: cluster.state)
-    indices = Indices(cluster, folder, given)
+    indices = indices_of_one(cluster, folder, given)
+    primaries = Primaries(cluster, indices)
+    refreshing = Refreshing(primaries)
     registry = ActionRegistry()
     store = ClusterSecurityStore(cluster)
     gate = Gate(registry=registry, catalogue=names, realms=cast(Any, None), roles=RoleStore(store))
-    administration.register(registry, cluster, indices)
-    document_actions.register(registry, cluster, indices, given, view)
+    administration.register(registry, cluster, indices, refreshing)
+    document_actions.register(registry, primaries, refreshing, given, view)
     await indices.start()
     yield World(cluster, gate, store)
     await indices.close()

@@ -24,6 +24,8 @@ from hanse.index.administration.requests import (
     PutSettings,
     UpdateAliases,
 )
+from hanse.index.primaries import Primaries
+from hanse.index.refreshing import Refreshing
 from hanse.index.service import Indices
 from hanse.security.gate import Gate
 from hanse.security.role_store import RoleStore
@@ -38,7 +40,7 @@ class Administration:
         self.cluster = cluster
         self.indices = indices
         self.registry = ActionRegistry()
-        register.register(self.registry, cluster, indices)
+        register.register(self.registry, cluster, indices, Refreshing(Primaries(cluster, indices)))
         self.gate = Gate(
             registry=self.registry,
             catalogue=ClusterNames(lambda: cluster.state),

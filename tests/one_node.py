@@ -1,0 +1,39 @@
+"""A cluster of one node for tests of a room: a real cluster state whose shards are allocated to that node."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import msgspec
+
+from hanse.cluster.allocation import reroute, with_member
+from hanse.cluster.engine import Engine
+from hanse.cluster.state import ClusterState, NodeMetadata
+from hanse.cluster.store import StateStore
+from hanse.cluster.updates import ClusterService
+from hanse.index.service import Indices
+from hanse.settings.registry import Settings
+
+CRANE = NodeMetadata("n1", "crane", "127.0.0.1:9300", "127.0.0.1:9200")
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def cluster_of_one(store: StateStore, state: ClusterState | None = None) -> ClusterService:
+    """The service over `state` (or an empty one), with `CRANE` as its only member and master."""
+    joined = with_member(state or ClusterState("test", "cluster-uuid"), CRANE, now_ms())
+    return ClusterService(
+        store,
+        msgspec.structs.replace(joined, master_node=CRANE.id),
+        derive=lambda old, new: reroute(old, new, now_ms()),
+    )
+
+
+def indices_of_one(
+    cluster: ClusterService, folder: Path, settings: Settings | None = None, engine: Engine | None = None
+) -> Indices:
+    return Indices(cluster, folder, settings, engine, own_id=lambda: CRANE.id)
+
