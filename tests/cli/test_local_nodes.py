@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hanse.cli.local_nodes import LocalCluster, free_ports, signal_nats, wake
+from hanse.cli.local_nodes import LocalCluster, free_ports
 from hanse.settings.elasticsearch_yml import load
 from hanse.settings.keystore import Keystore
 from hanse.tls.authority import CertificateAuthority
@@ -58,14 +58,14 @@ def test_a_cluster_of_one_starts_sleeps_wakes_and_stops(tmp_path: Path, authorit
         nats, process = node.nats_pid(), node.process
         assert nats is not None
         assert process is not None
-        assert signal_nats(node, signal.SIGSTOP)
-        node.signal(signal.SIGSTOP)
+        assert node.signal_nats(signal.SIGSTOP)
+        node.send_signal(signal.SIGSTOP)
         while (state(nats), state(process.pid)) != ("T", "T"):
             pass
-        wake(node)
+        node.wake()
         assert node.request("GET", "/books/_doc/1")[0] == 200
         cluster.kill()
-        assert not signal_nats(node, signal.SIGCONT)
+        assert not node.signal_nats(signal.SIGCONT)
         cluster.start()
-        node.signal(signal.SIGSTOP)
+        node.send_signal(signal.SIGSTOP)
         assert cluster.stop() == {"league-1": 0}

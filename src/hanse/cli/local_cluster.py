@@ -152,13 +152,13 @@ class LocalNode:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not (self.folder / "logs" / "http.ports").exists():
             if self.process.poll() is not None:
-                raise RuntimeError(f"node [{self.node_name}] did not start: {self._last_lines()}")
+                raise RuntimeError(f"node [{self.node_name}] did not start: {self.last_lines()}")
             if time.monotonic() > deadline:
                 self.kill()
-                raise RuntimeError(f"node [{self.node_name}] took too long to start: {self._last_lines()}")
+                raise RuntimeError(f"node [{self.node_name}] took too long to start: {self.last_lines()}")
             time.sleep(0.01)
 
-    def _last_lines(self) -> str:
+    def last_lines(self) -> str:
         return self.log_file.read_text(errors="replace")[-2000:]
 
     def stop(self) -> int | None:
@@ -167,7 +167,7 @@ class LocalNode:
         return self.wait_until_stopped()
 
     def ask_to_stop(self) -> None:
-        self.signal(signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
 
     def wait_until_stopped(self) -> int | None:
         """The exit status, that of SIGKILL when the node did not heed SIGTERM; None when it was not running."""
@@ -181,7 +181,7 @@ class LocalNode:
         self.process = None
         return status
 
-    def signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         """Also SIGSTOP and SIGCONT: a node that sleeps, as in a long pause of its machine."""
         if self.process is not None:
             self.process.send_signal(number)
@@ -195,6 +195,22 @@ class LocalNode:
         except (OSError, ValueError):
             return None
         return pid if str(folder).encode() in command else None
+
+    def signal_nats(self, number: signal.Signals) -> bool:
+        """False when no nats-server of this node runs."""
+        pid = self.nats_pid()
+        if pid is None:
+            return False
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def wake(self) -> None:
+        """SIGCONT for node and nats-server; nothing happens to those that do not sleep."""
+        self.signal_nats(signal.SIGCONT)
+        self.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL: what a power cut or the out-of-memory killer does."""

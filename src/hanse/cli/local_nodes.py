@@ -8,7 +8,6 @@ Tests: tests/cli/test_local_nodes.py.
 
 from __future__ import annotations
 
-import os
 import secrets
 import signal
 import socket
@@ -139,14 +138,14 @@ class LocalCluster:
     def stop(self) -> dict[str, int | None]:
         """Asks all to stop, then waits; the exit statuses by node name. Nodes that sleep are woken for it."""
         for node in self.nodes:
-            wake(node)
+            node.wake()
             node.ask_to_stop()
         return {node.node_name: node.wait_until_stopped() for node in self.nodes}
 
     def kill(self) -> None:
         """A power cut for all at once."""
         for node in self.nodes:
-            node.signal(signal.SIGKILL)
+            node.send_signal(signal.SIGKILL)
         for node in self.nodes:
             node.kill()
 
@@ -159,24 +158,6 @@ class LocalCluster:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-def wake(node: LocalNode) -> None:
-    """SIGCONT for node and nats-server; nothing happens to those that do not sleep."""
-    signal_nats(node, signal.SIGCONT)
-    node.signal(signal.SIGCONT)
-
-
-def signal_nats(node: LocalNode, number: signal.Signals) -> bool:
-    """Signals the node's nats-server; False when none runs."""
-    pid = node.nats_pid()
-    if pid is None:
-        return False
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def free_places(count: int) -> list[Place]:
