@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 from hanse.cli.local_cluster import LocalNode, trust_each_other
+from hanse.cli.local_nodes import free_ports
 from hanse.tls.authority import CertificateAuthority
-from tests.journeys.shell import free_ports
 from tests.journeys.world import ok, until
 
 KILLS = 60 if os.environ.get("HANSE_SOAK") else 6

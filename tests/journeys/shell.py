@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
+
+from hanse.cli.local_nodes import free_ports
 
 _BLOCK = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PORTS = ("9200", "9210", "9300", "9310")
@@ -40,14 +41,3 @@ def run_page(page: Path, folder: Path, timeout_s: float = 110) -> str:
     printed = done.stdout.decode(errors="replace")
     assert done.returncode == 0, printed[-4000:]
     return printed
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

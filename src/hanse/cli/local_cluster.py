@@ -1,6 +1,7 @@
-"""Nodes as real processes on loopback, configured as an operator would: PEM files and elasticsearch.yml.
+"""A node as a real process on loopback, configured as an operator would: PEM files and elasticsearch.yml.
 
 Used by `hanse demo`, the journeys and the benches. Every process started here is ended here, by its own id.
+Several nodes of one cluster: local_nodes.py.
 Tests: tests/cli/test_local_cluster.py.
 """
 
@@ -23,12 +24,16 @@ from urllib.error import HTTPError
 
 from hanse.tls.authority import CertificateAuthority
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 
 
 class LocalNode:
-    """One node: its folder, its process and how to reach it. Ports are free ones unless given."""
+    """One node: its folder, its process and how to reach it. Ports are free ones unless given.
+
+    `settings` are laid over the usual ones; None takes one of those away. `through` stands before the command that
+    starts the node, as in `ip netns exec harbour`; it must become the node (exec), so that signals reach it.
+    """
 
     def __init__(
         self,
@@ -43,6 +48,8 @@ class LocalNode:
         transport_port: int = 0,
         node_name: str | None = None,
         dns_names: tuple[str, ...] = ("localhost",),
+        ips: tuple[str, ...] = ("127.0.0.1",),
+        through: tuple[str, ...] = (),
         secure: bool = True,
     ) -> None:
         self.folder = folder
@@ -52,6 +59,8 @@ class LocalNode:
         self.secure = secure
         self.process: subprocess.Popen[bytes] | None = None
         self._ports = (http_port, transport_port)
+        self._ips = ips
+        self._through = through
         self._write_configuration(authority, trusted, dict(settings or {}), dns_names)
 
     @property
@@ -103,7 +112,7 @@ class LocalNode:
             "xpack.security.enabled": self.secure,
         }
         if self.secure:
-            certificate, key = authority.issue(self.node_name, dns=dns_names, ips=("127.0.0.1",))
+            certificate, key = authority.issue(self.node_name, dns=dns_names, ips=self._ips)
             self.ca_file.write_bytes(authority.certificate_pem)
             self.trust_file.write_bytes(b"".join((authority.certificate_pem, *trusted)))
             (self.config / "node.crt").write_bytes(certificate)
@@ -117,7 +126,7 @@ class LocalNode:
                     f"{prefix}.certificate_authorities": ["trusted.crt" if layer == "transport" else "ca.crt"],
                 }
         settings |= extra
-        lines = [f"{key}: {json.dumps(value)}\n" for key, value in settings.items()]
+        lines = [f"{key}: {json.dumps(value)}\n" for key, value in settings.items() if value is not None]
         (self.config / "elasticsearch.yml").write_text("".join(lines))
 
     def start(self, *, wait: bool = True) -> LocalNode:
@@ -126,7 +135,7 @@ class LocalNode:
             (self.folder / "logs" / f"{kind}.ports").unlink(missing_ok=True)
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", "hanse", "node", "--config", str(self.config)],
+                [*self._through, sys.executable, "-m", "hanse", "node", "--config", str(self.config)],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -143,20 +152,27 @@ class LocalNode:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not (self.folder / "logs" / "http.ports").exists():
             if self.process.poll() is not None:
-                raise RuntimeError(f"node [{self.node_name}] did not start: {self._last_lines()}")
+                raise RuntimeError(f"node [{self.node_name}] did not start: {self.last_lines()}")
             if time.monotonic() > deadline:
                 self.kill()
-                raise RuntimeError(f"node [{self.node_name}] took too long to start: {self._last_lines()}")
+                raise RuntimeError(f"node [{self.node_name}] took too long to start: {self.last_lines()}")
             time.sleep(0.01)
 
-    def _last_lines(self) -> str:
+    def last_lines(self) -> str:
         return self.log_file.read_text(errors="replace")[-2000:]
 
     def stop(self) -> int | None:
         """SIGTERM, then waits; returns the exit status, None when it was not running."""
+        self.ask_to_stop()
+        return self.wait_until_stopped()
+
+    def ask_to_stop(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def wait_until_stopped(self) -> int | None:
+        """The exit status, that of SIGKILL when the node did not heed SIGTERM; None when it was not running."""
         if self.process is None:
             return None
-        self.process.send_signal(signal.SIGTERM)
         try:
             status = self.process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -164,6 +180,37 @@ class LocalNode:
             status = self.process.wait()
         self.process = None
         return status
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Also SIGSTOP and SIGCONT: a node that sleeps, as in a long pause of its machine."""
+        if self.process is not None:
+            self.process.send_signal(number)
+
+    def nats_pid(self) -> int | None:
+        """The process id of its managed nats-server, None while none runs."""
+        folder = self.folder / "data" / "nats"
+        try:
+            pid = int((folder / "nats-server.pid").read_text())
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            return None
+        return pid if str(folder).encode() in command else None
+
+    def signal_nats(self, number: signal.Signals) -> bool:
+        """False when no nats-server of this node runs."""
+        pid = self.nats_pid()
+        if pid is None:
+            return False
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def wake(self) -> None:
+        """SIGCONT for node and nats-server; nothing happens to those that do not sleep."""
+        self.signal_nats(signal.SIGCONT)
+        self.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL: what a power cut or the out-of-memory killer does."""
