@@ -36,4 +36,3 @@ def indices_of_one(
     cluster: ClusterService, folder: Path, settings: Settings | None = None, engine: Engine | None = None
 ) -> Indices:
     return Indices(cluster, folder, settings, engine, own_id=lambda: CRANE.id)
-

@@ -29,8 +29,9 @@ from hanse.cluster.nodes import Nodes
 from hanse.cluster.requests import UpdateSettings
 from hanse.cluster.security_entries import ClusterSecurityStore
 from hanse.cluster.state import ClusterState, NodeMetadata
+from hanse.cluster.store import StateStore
 from hanse.cluster.updates import ClusterService
-from hanse.errors import ConnectTransportError, SettingsError
+from hanse.errors import ConnectTransportError, FencedError, SettingsError
 from hanse.index import document_actions
 from hanse.index.administration import register as index_administration
 from hanse.index.administration.statistics import node_statistics
@@ -87,6 +88,7 @@ ASK_REMOTE_TIMEOUT_S = 10.0
 STATE_WAIT_S = 10.0
 """How long a member's request waits for the cluster state that it was made with."""
 NODE_ID_FILE = "node.id"
+FORMATION_POLL_S = 0.5
 
 
 def registry_of_settings() -> SettingsRegistry:
@@ -216,15 +218,32 @@ class Node:
         self._closers.append(self._engine.close)
         store = self._engine.state_store
         name = self.settings.read(declared.CLUSTER_NAME)
-        state = await store.load()
-        if state is None:
-            state = ClusterState(cluster_name=name, cluster_uuid=_short_id())
-        elif state.cluster_name != name:
+        state = await store.load() or await self._formed(store)
+        if state.cluster_name != name:
             raise SettingsError(
                 f"the data folder [{self._data_path}] belongs to cluster [{state.cluster_name}], "
                 f"but [cluster.name] is [{name}]"
             )
         return ClusterService(store, state, derive=lambda old, new: allocation.reroute(old, new, now_ms()))
+
+    async def _formed(self, store: StateStore) -> ClusterState:
+        """The first state of a new cluster: this node's or, where several begin it, that of the one which was first."""
+        founders = self.settings.read(declared.INITIAL_MASTER_NODES)
+        may_form = not founders or self._name in founders
+        while True:
+            if may_form:
+                first = ClusterState(self.settings.read(declared.CLUSTER_NAME), _short_id(), version=1)
+                try:
+                    await store.commit(ClusterState("", ""), first)
+                    log.info("a new cluster was formed", cluster=first.cluster_name, uuid=first.cluster_uuid)
+                    return first
+                except FencedError:
+                    log.info("another node formed the cluster first")
+            found = await store.load()
+            if found is not None:
+                return found
+            log.info("waiting for one of the founders to form the cluster", founders=founders)
+            await asyncio.sleep(FORMATION_POLL_S)
 
     def _find_node_id(self) -> str:
         """Stable over restarts. A folder of an earlier version has no file yet: its only node was this one."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 import structlog
 
 from hanse.errors import SettingsError
 from hanse.security.passwords import hash_now, problem_with
-from hanse.security.store import SecurityStore
+from hanse.security.store import Entries, SecurityStore
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,15 @@ async def ensure_elastic_password(
     problem = problem_with(password)
     if problem is not None:
         raise SettingsError(f"the password in ELASTIC_PASSWORD or [bootstrap.password] cannot be used: {problem}")
-    await store.put_user(ELASTIC, {**stored, "enabled": True, "password": hash_now(password, algorithm)})
+    hashed = hash_now(password, algorithm)
+
+    def give(users: Entries) -> dict[str, dict[str, Any] | None]:
+        """Another node of the cluster may have been first."""
+        known = users.get(ELASTIC, {})
+        return {} if known.get("password") else {ELASTIC: {**known, "enabled": True, "password": hashed}}
+
+    await store.change("user", give)
+    if store.users()[ELASTIC]["password"] != hashed:
+        return None
     log.info("the elastic user has its first password", generated=generated is not None)
     return generated
