@@ -51,7 +51,7 @@ class Nodes:
         self._contexts = contexts
         self._is_own = is_own
         self._peers: dict[str, Peer] = {}
-        self._dialling: dict[str, asyncio.Task[Peer]] = {}
+        self._dialling: dict[str, asyncio.Task[Peer | ConnectTransportError]] = {}
         self._refused: dict[str, tuple[float, ConnectTransportError]] = {}
         self._tasks = Tasks()
         self._unsubscribe = cluster.subscribe(self._follow)
@@ -106,9 +106,18 @@ class Nodes:
             refused = self._refused.get(node_id)
             if refused is not None and time.monotonic() < refused[0]:
                 raise refused[1]
-            dialling = self._dialling[node_id] = self._tasks.spawn(f"connect to [{node.name}]", self._dial(node))
+            dialling = self._dialling[node_id] = self._tasks.spawn(f"connect to [{node.name}]", self._outcome(node))
             dialling.add_done_callback(lambda done: self._dialled(node_id, done))
-        return await asyncio.shield(dialling)
+        outcome = await asyncio.shield(dialling)
+        if isinstance(outcome, ConnectTransportError):
+            raise outcome
+        return outcome
+
+    async def _outcome(self, node: NodeMetadata) -> Peer | ConnectTransportError:
+        try:
+            return await self._dial(node)
+        except ConnectTransportError as error:
+            return error
 
     async def _dial(self, node: NodeMetadata) -> Peer:
         host, _, port = node.transport_address.rpartition(":")
@@ -128,16 +137,16 @@ class Nodes:
             return f"another node answered, [{found.node_name}] of cluster [{found.cluster_name}]"
         return None
 
-    def _dialled(self, node_id: str, dialling: asyncio.Task[Peer]) -> None:
+    def _dialled(self, node_id: str, dialling: asyncio.Task[Peer | ConnectTransportError]) -> None:
         self._dialling.pop(node_id, None)
-        if dialling.cancelled():
+        if dialling.cancelled() or dialling.exception() is not None:
             return
-        failure = dialling.exception()
-        if failure is None:
+        outcome = dialling.result()
+        if isinstance(outcome, Peer):
             self._refused.pop(node_id, None)
-            self._peers[node_id] = dialling.result()
-        elif isinstance(failure, ConnectTransportError):
-            self._refused[node_id] = (time.monotonic() + PAUSE_S, failure)
+            self._peers[node_id] = outcome
+        else:
+            self._refused[node_id] = (time.monotonic() + PAUSE_S, outcome)
 
     def _follow(self, old: ClusterState, new: ClusterState) -> None:
         """Connections to nodes that left, or that started again since, are closed."""

@@ -13,7 +13,7 @@ import structlog
 
 from hanse.cluster.state import ClusterState
 from hanse.cluster.store import StateStore
-from hanse.errors import FailedToCommitClusterStateError, FencedError
+from hanse.errors import FailedToCommitClusterStateError, FencedError, HanseError
 from hanse.tasks import Tasks
 
 log = structlog.get_logger(__name__)
@@ -68,7 +68,11 @@ class ClusterService:
         nodes have by then too, as far as they answer. A caller that is cancelled does not stop a commit half-way:
         memory and disk must not disagree.
         """
-        return await asyncio.shield(self._tasks.spawn(f"update cluster state: {reason}", self._update(reason, change)))
+        task = self._tasks.spawn(f"update cluster state: {reason}", self._outcome(reason, change))
+        outcome: ClusterState | HanseError = await asyncio.shield(task)
+        if isinstance(outcome, HanseError):
+            raise outcome
+        return outcome
 
     async def reached(self, version: int, timeout_s: float) -> bool:
         """Waits until this node has the state of that version or a newer one; False when the time was over first."""
@@ -91,6 +95,13 @@ class ClusterService:
     def _take_over(self, state: ClusterState) -> None:
         if state.version > self._state.version:
             self._publish(state, "committed by another node")
+
+    async def _outcome(self, reason: str, change: Change) -> ClusterState | HanseError:
+        """A change that is refused is the caller's to report, not the task's."""
+        try:
+            return await self._update(reason, change)
+        except HanseError as error:
+            return error
 
     async def _update(self, reason: str, change: Change) -> ClusterState:
         before = self._state.version

@@ -215,17 +215,23 @@ class JetStreamStateStore:
                 return ack.seq
             except NATS_ERRORS as error:
                 if error_code(error) in WRONG_LAST_SEQUENCE:
-                    return await self._own_or_fenced(manifest, stored, deadline)
+                    revision = await self._own_or_fenced(manifest, stored, deadline)
+                    if revision is not None:
+                        return revision
                 if time.monotonic() > deadline:
                     raise _unavailable("written", error) from error
             await asyncio.sleep(RETRY_S)
 
-    async def _own_or_fenced(self, manifest: Manifest, stored: Stored, deadline: float) -> int:
+    async def _own_or_fenced(self, manifest: Manifest, stored: Stored, deadline: float) -> int | None:
+        """The revision of our own write, if it is that which is stored. None while the one that forestalled us is only
+        under way: the server refuses ours for it, but it may yet come to nothing."""
         while True:
             try:
                 now = await self._read_manifest()
                 if now.manifest is not None and now.manifest.commit == manifest.commit:
                     return now.revision
+                if now.revision == stored.revision:
+                    return None
                 raise _stale(stored.version, now.version)
             except NATS_ERRORS as error:
                 if time.monotonic() > deadline:
