@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hanse.cluster.allocation.copies import begin_move
-from hanse.cluster.allocation.deciders import Question, may_stay, verdict
+from hanse.cluster.allocation.deciders import Question, is_restricted, may_stay, verdict
 from hanse.cluster.allocation.draft import Draft, Shard, setting_of
 from hanse.cluster.routing import ShardCopy
 from hanse.settings import allocation_settings as index_rules
@@ -40,9 +40,9 @@ def order(draft: Draft, at: Shard, node: str) -> Order:
 
 def move_forbidden(draft: Draft) -> None:
     """Copies on nodes where they may not stay begin to move away, of each shard one at a time."""
+    restricted = {name for name, index in draft.indices.items() if index.is_open and is_restricted(draft, index)}
     for at in draft.shards():
-        index = draft.indices[at.index]
-        if not index.is_open:
+        if at.index not in restricted:
             continue
         for copy in draft[at].copies:
             asked = _question(draft, at, copy, copy.node)
@@ -85,9 +85,15 @@ def _settled(draft: Draft) -> bool:
 
 def _gains(draft: Draft) -> Iterator[tuple[int, tuple[str, int], Shard, ShardCopy, str]]:
     """Every move that evens out: how much, and which. Cheap tests come first, since this looks at all copies."""
+    weights_of = {name: {node: weight(draft, name, node) for node in draft.data_nodes} for name in draft.indices}
+    uneven = {
+        name for name, found in weights_of.items() if found and max(found.values()) - min(found.values()) > GAIN_MIN
+    }
     for at in draft.shards():
-        weights = {node: weight(draft, at.index, node) for node in draft.data_nodes}
-        lightest = min(weights.values(), default=0)
+        if at.index not in uneven:
+            continue
+        weights = weights_of[at.index]
+        lightest = min(weights.values())
         for copy in draft[at].copies:
             heavy = weights.get(copy.node, 0)
             if heavy - lightest <= GAIN_MIN or not _can_move(draft, at, copy) or not _may_rebalance(draft, at, copy):

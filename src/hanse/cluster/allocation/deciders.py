@@ -12,16 +12,13 @@ from typing import Literal
 
 import msgspec
 
-from hanse.cluster.allocation.draft import Draft, Shard, setting_of
+from hanse.cluster.allocation.draft import Draft, Shard, filters_of, setting_of
 from hanse.cluster.routing import ShardCopy, ShardRouting, Unassigned
 from hanse.cluster.state import IndexMetadata, NodeMetadata
 from hanse.settings import allocation_settings as index_rules
 from hanse.settings import cluster_settings as cluster_rules
-from hanse.settings.registry import Settings
 
 Verdict = Literal["YES", "THROTTLE", "NO"]
-_KINDS = ("require", "include", "exclude")
-_TIER_PREFERENCE = "_tier_preference"
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -76,16 +73,14 @@ def data_role(draft: Draft, asked: Question) -> Decision:
 
 def node_filter(draft: Draft, asked: Question) -> Decision:
     """The filters of the index and of the cluster, over names, ids, addresses and attributes."""
-    for level, values in (("index", Settings(asked.index.settings)), ("cluster", draft.settings)):
-        for kind in _KINDS:
-            prefix = f"{level}.routing.allocation.{kind}."
-            wanted = {name: value for name, value in values.under(prefix).items() if name != _TIER_PREFERENCE}
-            wanted = {name: value for name, value in wanted.items() if value}
-            if wanted and not _passes(kind, wanted, asked.node):
-                shown = " OR ".join if kind != "require" else " AND ".join
-                pairs = shown(f'{name}:"{_joined(value)}"' for name, value in sorted(wanted.items()))
+    for level, filters in (("index", filters_of(asked.index.settings, "index")), ("cluster", draft.filters)):
+        for kind, wanted in filters.items():
+            if not _passes(kind, wanted, asked.node):
+                between = " AND " if kind == "require" else " OR "
+                pairs = between.join(f'{name}:"{_joined(value)}"' for name, value in sorted(wanted.items()))
                 verb = "matches" if kind == "exclude" else "does not match"
-                return Decision("filter", "NO", f"node {verb} {level} setting [{prefix[:-1]}] filters [{pairs}]")
+                setting = f"{level}.routing.allocation.{kind}"
+                return Decision("filter", "NO", f"node {verb} {level} setting [{setting}] filters [{pairs}]")
     return Decision("filter", "YES", "node passes include/exclude/require filters")
 
 
@@ -230,6 +225,11 @@ def verdict(draft: Draft, asked: Question) -> Verdict:
 
 def may_stay(draft: Draft, asked: Question) -> bool:
     return all(decider(draft, asked).decision == "YES" for decider in STAYING)
+
+
+def is_restricted(draft: Draft, index: IndexMetadata) -> bool:
+    """Whether there is a node at all that a copy of the index might have to leave."""
+    return index.is_follower or bool(draft.filters) or bool(filters_of(index.settings, "index"))
 
 
 def _passes(kind: str, wanted: dict[str, str | list[str]], node: NodeMetadata) -> bool:

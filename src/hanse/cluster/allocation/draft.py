@@ -6,7 +6,7 @@ Tests: tests/cluster/allocation/test_reroute.py.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -14,10 +14,14 @@ import msgspec
 from hanse.cluster.routing import ShardCopy, ShardRouting
 from hanse.cluster.state import ClusterState, IndexMetadata, NodeMetadata
 from hanse.errors import IllegalArgumentError
-from hanse.settings.registry import Setting, Settings
+from hanse.settings.registry import RawValue, Setting, Settings
 
 replaced = msgspec.structs.replace
 T = TypeVar("T")
+Filters = dict[str, dict[str, RawValue]]
+"""By kind (require, include, exclude) the values that are wanted of an attribute."""
+_KINDS = ("require", "include", "exclude")
+_TIER_PREFERENCE = "_tier_preference"
 
 
 class Shard(msgspec.Struct, frozen=True):
@@ -44,6 +48,7 @@ class Draft:
         self._load: Load | None = None
         self._ordinal: int | None = None
         self.settings = Settings({**state.persistent, **state.transient})
+        self.filters = filters_of(self.settings, "cluster")
         self.data_nodes = sorted(node.id for node in state.nodes.values() if node.holds_data)
 
     @property
@@ -163,3 +168,15 @@ def setting_of(index: IndexMetadata, setting: Setting[T]) -> T:
         return setting.parse(raw, setting.key)
     except IllegalArgumentError:
         return setting.default
+
+
+def filters_of(settings: Mapping[str, RawValue], level: str) -> Filters:
+    """The allocation filters of an index or the cluster (`level`). Tiers are not told apart: their filter is none."""
+    filters: Filters = {}
+    prefix = f"{level}.routing.allocation."
+    for key, value in settings.items():
+        if key.startswith(prefix) and value:
+            kind, _, name = key.removeprefix(prefix).partition(".")
+            if kind in _KINDS and name and name != _TIER_PREFERENCE:
+                filters.setdefault(kind, {})[name] = value
+    return filters

@@ -23,19 +23,21 @@ def reroute(old: ClusterState, new: ClusterState, now_ms: int) -> ClusterState:
     copies move for filters and balance. An index of `old` that has no routing is one of an older version: its data
     lie on the only member. With `old is new` it does what time brings: assigns replicas whose delay is over.
     """
-    if not _concerns(old, new) and not _due(new, now_ms):
+    if not _concerns(old, new) and not (old is new and _due(new, now_ms)):
         return new
     draft = Draft(new, now_ms, old.version + 1)
     _match_indices(draft, old, new)
     for at in list(draft.shards()):
-        _drop_lost(draft, at)
+        if any(copy.node not in draft.nodes for copy in draft[at].copies):
+            _drop_lost(draft, at)
     for index in list(draft.indices.values()):
         _expand(draft, index)
-    for at in list(draft.shards()):
+    incomplete = [at for at in draft.shards() if not _is_complete(draft, at)]
+    for at in incomplete:
         _end_delays(draft, at)
         _fit_replicas(draft, at)
         _assign_primary(draft, at)
-    for at in list(draft.shards()):
+    for at in incomplete:
         _assign_replicas(draft, at)
         trim_in_sync(draft, at, draft.indices[at.index].number_of_replicas)
     move_forbidden(draft)
@@ -145,6 +147,14 @@ def _expand(draft: Draft, index: IndexMetadata) -> None:
             version=index.version + 1,
         )
     )
+
+
+def _is_complete(draft: Draft, at: Shard) -> bool:
+    """The shard has the copies it should have, and nobody is remembered who has none."""
+    shard = draft[at]
+    copies = sum(not copy.is_target for copy in shard.copies)
+    wanted = 1 + draft.indices[at.index].number_of_replicas
+    return not shard.unassigned and copies == wanted and len(shard.in_sync) <= len(shard.copies)
 
 
 def _end_delays(draft: Draft, at: Shard) -> None:
