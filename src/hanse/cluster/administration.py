@@ -23,6 +23,7 @@ from hanse.cluster.state import ClusterState, NodeMetadata
 from hanse.cluster.state_view import shown_state
 from hanse.cluster.updates import ClusterService
 from hanse.errors import ActionRequestValidationError, IllegalArgumentError
+from hanse.settings.node_settings import NODE_NAME
 from hanse.settings.registry import RawValue, Scope, Settings, SettingsRegistry, nest
 from hanse.transport.actions import ActionRegistry, Call, Empty
 
@@ -245,9 +246,8 @@ class ClusterAdministration:
 
     async def main(self, call: Call, request: Empty) -> dict[str, Any]:
         state = self._cluster.state
-        name = state.nodes[state.master_node].name if state.master_node in state.nodes else ""
         return {
-            "name": name,
+            "name": self._node_settings.read(NODE_NAME),
             "cluster_name": state.cluster_name,
             "cluster_uuid": state.cluster_uuid,
             "version": self._version,

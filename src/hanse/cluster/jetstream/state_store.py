@@ -127,16 +127,24 @@ class JetStreamStateStore:
     # -- reading
 
     async def load(self) -> ClusterState | None:
-        try:
-            for _ in range(READ_ROUNDS_MAX):
-                self._seen = stored = await self._read_manifest()
-                if stored.manifest is None:
-                    return None
-                state = await self._state_of(stored.manifest)
-                if state is not None:
-                    return state
-        except NATS_ERRORS as error:
-            raise _unavailable("read", error) from error
+        """Waits for a leader, who may still be elected."""
+        deadline = time.monotonic() + COMMIT_TIMEOUT_S
+        while True:
+            try:
+                return await self._load()
+            except NATS_ERRORS as error:
+                if time.monotonic() > deadline:
+                    raise _unavailable("read", error) from error
+            await asyncio.sleep(RETRY_S)
+
+    async def _load(self) -> ClusterState | None:
+        for _ in range(READ_ROUNDS_MAX):
+            self._seen = stored = await self._read_manifest()
+            if stored.manifest is None:
+                return None
+            state = await self._state_of(stored.manifest)
+            if state is not None:
+                return state
         raise ShardFailedError(f"the cluster state in [{self._stream}] misses pieces that its manifest names")
 
     async def _read_manifest(self) -> Stored:
