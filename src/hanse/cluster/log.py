@@ -33,6 +33,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
     A batch that `is_replicated` carries a leader's operations with the leader's numbers; `up_to` is how far the
     leader's feed had got with them. `leases` are the shard's retention leases from here on, where they changed. A batch
     without anything is a new primary's first: it shows its term, so that no earlier primary can append any more.
+    `mapping_version`: the mapping that the documents need; a copy that takes them has to have it.
     """
 
     primary_term: int
@@ -40,6 +41,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
     is_replicated: bool = False
     up_to: int | None = None
     leases: bytes | None = None
+    mapping_version: int = 0
 
 
 class Logged(NamedTuple):
@@ -64,8 +66,11 @@ class CommitLog(Protocol):
         """The hash of the batch that was appended, or yielded by `read`, last; empty where an engine has none."""
         ...
 
-    async def attach(self, position: int, chain: bytes) -> None:
-        """Says where the copy on this node stands; raises LogDamagedError when the log does not go on from there."""
+    async def attach(self, position: int, chain: bytes, *, is_new: bool = True) -> None:
+        """Says where the copy on this node stands; raises LogDamagedError when the log does not go on from there.
+
+        `is_new`: the shard never held anything, so an empty copy may begin a log.
+        """
         ...
 
     def taken(self, position: int, chain: bytes) -> None:

@@ -5,7 +5,7 @@ Tests: tests/index/test_copy_actions.py.
 
 from __future__ import annotations
 
-from hanse.errors import RetryOnPrimaryError
+from hanse.errors import RetryOnPrimaryError, ShardFailedError
 from hanse.index.changes import BYTES_MAX, OPERATIONS_MAX
 from hanse.index.copy_requests import (
     READ_COPY,
@@ -33,6 +33,8 @@ class CopyActions:
 
     async def take(self, call: Call, request: SendBatches) -> CopyAt:
         shard = self._indices.copy_of(request.index_uuid, request.shard)
+        if not shard.is_level:
+            raise ShardFailedError(f"{shard} the copy on this node is still being filled", index=shard.index_name)
         return CopyAt(await shard.take_sent(request.after, request.chain, request.batches))
 
     async def read(self, call: Call, request: ReadCopy) -> CopyPage:
@@ -53,6 +55,7 @@ class CopyActions:
             tombstone_floor=page.tombstone_floor,
             lost=page.lost,
             history_uuid=shard.history_uuid,
+            mapping_version=shard.metadata.mapping_version,
             leases=shard.retention_leases.encoded(),
         )
 

@@ -52,6 +52,7 @@ class CopyPage(msgspec.Struct, frozen=True):
     tombstone_floor: int
     lost: bool
     history_uuid: str
+    mapping_version: int
     leases: bytes | None = None
 
 

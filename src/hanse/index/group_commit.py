@@ -48,6 +48,14 @@ class Owner(Protocol):
         """Which nodes have copies of a shard."""
         ...
 
+    async def has_mapping(self, version: int) -> None:
+        """Waits until this node has that version of the mapping; UnavailableShardsError when it does not come."""
+        ...
+
+    async def raise_term(self, number: int, above: int) -> None:
+        """Has this node's copy lead in a term above `above`, if it is the primary."""
+        ...
+
     async def put_dynamic(self, updates: Sequence[dict[str, Any]]) -> None: ...
 
 
@@ -85,7 +93,7 @@ class GroupCommit:
         self._workers = workers
         self._commit_s = 0.0
         self._led_term: int | None = None
-        self._follower = None if log is None else LogFollower(log, store, self._take)
+        self._follower = None if log is None else LogFollower(log, store, self._take, owner.has_mapping)
         self.sent: Sent = _to_nobody
         self.leases_taken: Callable[[bytes], None] = lambda leases: None
 
@@ -137,7 +145,7 @@ class GroupCommit:
         mapped = await self._map_all(ops, is_long)
         plan = await self._planned(ops, mapped, is_long)
         if plan.operations:
-            batch = Batch(self.primary_term, plan.operations)
+            batch = Batch(self.primary_term, plan.operations, mapping_version=self._owner.metadata.mapping_version)
             if self._follower is None:
                 await self._run(is_long, self._append, batch, plan)
             else:
@@ -158,7 +166,8 @@ class GroupCommit:
 
     async def replicate(self, operations: Sequence[Operation], up_to: int | None, size: int) -> None:
         await self.lead()
-        batch = Batch(self.primary_term, list(operations), is_replicated=True, up_to=up_to)
+        version = self._owner.metadata.mapping_version
+        batch = Batch(self.primary_term, list(operations), is_replicated=True, up_to=up_to, mapping_version=version)
         if self._follower is None:
             await self._take(batch, up_to, size, None)
         elif operations or (up_to is not None and up_to > self._store.progress.checkpoint):
@@ -207,10 +216,10 @@ class GroupCommit:
         """Why this copy must not serve; only a log outside of the store can say so."""
         return None if self._follower is None else self._follower.failure
 
-    async def catch_up(self) -> None:
+    async def catch_up(self, *, is_new: bool) -> None:
         """Takes what the log holds beyond the store; afterwards the two agree."""
         if self._follower is not None:
-            await self._follower.attach()
+            await self._follower.attach(is_new=is_new)
             await self._follower.catch_up()
 
     async def _take(self, batch: Batch, up_to: int | None, size: int, logged: Logged | None) -> None:

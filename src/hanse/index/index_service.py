@@ -6,6 +6,7 @@ Tests: tests/index/test_service.py.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +15,14 @@ import msgspec
 from hanse.cluster.routing import ShardRouting
 from hanse.cluster.state import ClusterState, IndexMetadata
 from hanse.cluster.updates import ClusterService
-from hanse.errors import ClusterBlockError, HanseError, IndexNotFoundError, ShardFailedError, StatusError
+from hanse.errors import (
+    ClusterBlockError,
+    HanseError,
+    IndexNotFoundError,
+    ShardFailedError,
+    StatusError,
+    UnavailableShardsError,
+)
 from hanse.index import settings as index_settings
 from hanse.index.local_copy import LocalCopy
 from hanse.index.mapping import DocumentMapper, Mapping
@@ -31,6 +39,7 @@ _WRITE_BLOCKS = (
     ),
 )
 _NOWHERE = ShardRouting()
+MAPPING_WAIT_S = 10.0
 
 
 class IndexService:
@@ -117,6 +126,42 @@ class IndexService:
         if index is None or index.uuid != self.uuid or copy is None or not copy.is_primary:
             return None
         return index.primary_terms[number]
+
+    async def has_mapping(self, version: int) -> None:
+        """Waits until this node has that version of the mapping; UnavailableShardsError when it does not come."""
+        if self.metadata.mapping_version >= version:
+            return
+        came = asyncio.Event()
+        unsubscribe = self._cluster.subscribe(
+            lambda old, new: came.set() if self.metadata.mapping_version >= version else None
+        )
+        try:
+            await asyncio.wait_for(came.wait(), MAPPING_WAIT_S)
+        except TimeoutError as error:
+            raise UnavailableShardsError(
+                f"version [{version}] of the mapping of [{self.name}] did not come, this node has "
+                f"[{self.metadata.mapping_version}]"
+            ) from error
+        finally:
+            unsubscribe()
+
+    async def raise_term(self, number: int, above: int) -> None:
+        """Has the copy here lead a shard in a term above `above`, if it still is the primary.
+
+        The log may be in a later term than the state, when an older state was put back.
+        """
+
+        def change(state: ClusterState) -> ClusterState:
+            index = state.indices.get(self.name)
+            if index is None or index.uuid != self.uuid or index.primary_terms[number] > above:
+                return state
+            copy = state.routing[self.name][number].on(self._own_id())
+            if copy is None or not copy.is_primary:
+                return state
+            terms = (*index.primary_terms[:number], above + 1, *index.primary_terms[number + 1 :])
+            return state.with_index(msgspec.structs.replace(index, primary_terms=terms, version=index.version + 1))
+
+        await self._cluster.update(f"primary term of [{self.name}][{number}]", change)
 
     # -- the mapping
 

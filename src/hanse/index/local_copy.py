@@ -110,6 +110,7 @@ class LocalCopy:
         self.shard.when_failed(lambda error: self._failed(error.reason))
 
     async def _open_files(self) -> None:
+        await self._around.workers.write(self._take_whole)
         self.shard = await self._around.workers.write(self._make_shard)
         while True:
             try:
@@ -134,7 +135,10 @@ class LocalCopy:
     async def _open_primary(self, shard: Shard) -> None:
         if self.assigned.begins_log:
             await self._begin_log(shard)
-        await shard.recover()
+        await shard.recover(is_new=not self._owner.routing(self.number).in_sync)
+        term = self._owner.leads(self.number)
+        if term is not None and shard.logged.primary_term > term:
+            await self._owner.raise_term(self.number, shard.logged.primary_term)
         await shard.lead()
 
     async def _begin_log(self, shard: Shard) -> None:
@@ -150,7 +154,7 @@ class LocalCopy:
         assert self.shard is not None
         try:
             if self.shard.logged.position > 0:
-                await self.shard.recover()
+                await self.shard.recover(is_new=False)
                 return
         except LogDamagedError as error:
             log.warning(
@@ -158,12 +162,18 @@ class LocalCopy:
             )
             await self._put_aside()
         await self._fill(self.shard)
-        await self.shard.recover()
+        await self.shard.recover(is_new=False)
         await self._around.workers.write(shutil.rmtree, self._aside, ignore_errors=True)
 
     @property
     def _aside(self) -> Path:
         return self._folder.with_name(self._folder.name + _PUT_ASIDE)
+
+    def _take_whole(self) -> None:
+        """A copy that was put aside is whole, and its successor is not: a primary begins with what is whole."""
+        if self.assigned.is_primary and self._aside.exists():
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._aside.rename(self._folder)
 
     async def _put_aside(self) -> None:
         assert self.shard is not None
@@ -184,7 +194,7 @@ class LocalCopy:
                 floor = page.tombstone_floor
                 await shard.adopt(page.history_uuid, page.leases)
             at = None if page.more else Logged(page.position, page.chain, page.primary_term)
-            await shard.take_copied(page.operations, page.up_to, at)
+            await shard.take_copied(page.operations, page.up_to, at, page.mapping_version)
             after = page.up_to
             if not page.more:
                 return

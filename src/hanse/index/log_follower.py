@@ -36,7 +36,11 @@ class SentBatch(msgspec.Struct, frozen=True, array_like=True):
 class LogFollower:
     """Used by one group commit at a time."""
 
-    def __init__(self, commit_log: CommitLog, store: DocumentStore, take: Take) -> None:
+    def __init__(
+        self, commit_log: CommitLog, store: DocumentStore, take: Take, has_mapping: Callable[[int], Awaitable[None]]
+    ) -> None:
+        """`has_mapping` waits until this node has the mapping of that version."""
+        self._has_mapping = has_mapping
         self._log = commit_log
         self._store = store
         self._take = take
@@ -44,11 +48,11 @@ class LogFollower:
         self.failure: LogDamagedError | None = None
         self.failed: Callable[[LogDamagedError], None] = lambda error: None
 
-    async def attach(self) -> None:
+    async def attach(self, *, is_new: bool) -> None:
         """Compares the copy with the log. Raises LogDamagedError when they do not belong together."""
         progress = self._store.progress
         with self._stops_on_damage():
-            await self._log.attach(progress.position, progress.chain)
+            await self._log.attach(progress.position, progress.chain, is_new=is_new)
 
     async def catch_up(self) -> None:
         """Applies what the log holds beyond the store; costs nothing while the two are known to be level."""
@@ -105,6 +109,7 @@ class LogFollower:
                     f"but this copy is at seq_no [{highest}] in term [{self._store.progress.primary_term}]"
                 )
             up_to = operations[-1].seq_no
+        await self._has_mapping(batch.mapping_version)
         await self._take(batch, up_to, sum(len(op.source) for op in operations), logged)
 
     @contextmanager

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 QUEUE_BYTES_MAX = 64 * 1024 * 1024
 MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 RETRY_S = 0.2
-RETRY_S_MAX = 5.0
+RETRY_S_MAX = 1.0
 
 Send = Callable[[str, SendBatches], Awaitable[CopyAt]]
 """To a node."""

@@ -52,6 +52,7 @@ class Shard:
         self._pins = Pins()
         self._news: set[asyncio.Future[None]] = set()
         self._is_closed = False
+        self._is_level = False
         folder.mkdir(parents=True, exist_ok=True)
         name = str(self)
         self.store = DocumentStore(folder / "documents.sqlite")
@@ -154,10 +155,14 @@ class Shard:
         """Makes all acknowledged writes searchable."""
         await self.feed.refresh()
 
-    async def recover(self) -> None:
-        """Brings the store up to the log, and the search index up to the store. Raises LogDamagedError."""
+    async def recover(self, *, is_new: bool = True) -> None:
+        """Brings the store up to the log, and the search index up to the store. Raises LogDamagedError.
+
+        `is_new`: no copy of this shard ever held anything.
+        """
         async with self._exclusive:
-            await self._commit.catch_up()
+            await self._commit.catch_up(is_new=is_new)
+            self._is_level = True
         if self.feed.needs_refresh:
             await self.feed.refresh()
 
@@ -171,6 +176,11 @@ class Shard:
     def when_failed(self, failed: Callable[[HanseError], None]) -> None:
         """`failed` is told when this copy stops serving."""
         self._commit.when_failed(failed)
+
+    @property
+    def is_level(self) -> bool:
+        """Whether it follows the log: before, what it holds is only part of a copy."""
+        return self._is_level
 
     def tell(self, sent: Sent) -> None:
         """`sent` is told of every batch that this copy, as the primary, put into the log."""
@@ -203,9 +213,12 @@ class Shard:
         self._committed()
         return position
 
-    async def take_copied(self, operations: Sequence[Operation], up_to: int, logged: Logged | None) -> None:
+    async def take_copied(
+        self, operations: Sequence[Operation], up_to: int, logged: Logged | None, mapping_version: int
+    ) -> None:
         """Takes a piece of another copy's feed; with the last piece comes where that copy stands in the log."""
         self._check_open()
+        await self._owner.has_mapping(mapping_version)
         await self.feed.room()
         async with self._exclusive:
             await self._commit.take_copied(operations, up_to, logged)

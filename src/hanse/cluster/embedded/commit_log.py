@@ -40,7 +40,7 @@ class EmbeddedCommitLog:
     def chain(self) -> bytes:
         return b""
 
-    async def attach(self, position: int, chain: bytes) -> None:
+    async def attach(self, position: int, chain: bytes, *, is_new: bool = True) -> None:
         """The log is the copy: they cannot differ."""
 
     async def rebuild(self, position: int, chain: bytes) -> None:

@@ -78,12 +78,12 @@ class JetStreamCommitLog:
 
     # -- where the log and the copy stand
 
-    async def attach(self, position: int, chain: bytes) -> None:
+    async def attach(self, position: int, chain: bytes, *, is_new: bool = True) -> None:
         self._attached = (position, chain)
         self._told = max(self._told, position)
         info = await self._settled_info()
         if info is None:
-            if position > 0:
+            if position > 0 or not is_new:
                 raise self._gone()
             info = await self._create(1)
         end = await self._read_end(info)
