@@ -39,7 +39,7 @@ from hanse.transport.actions import Action
 
 log = structlog.get_logger(__name__)
 
-RETRY_S = 0.5
+RETRY_S = 0.2
 READ_TIMEOUT_S = 60.0
 SEND_TIMEOUT_S = 10.0
 _PUT_ASIDE = ".aside"

@@ -96,7 +96,7 @@ class JetStreamCommitLog:
 
     async def rebuild(self, position: int, chain: bytes) -> None:
         if await self._info() is not None:
-            await self._asked(self._js.delete_stream(self._name))
+            await self._asked(self._connection.management.delete_stream(self._name))
         self._end, self._told, self._attached = None, position, (position, chain)
         await self._create(position + 1)
 
@@ -142,7 +142,7 @@ class JetStreamCommitLog:
             allow_direct=False,
             first_seq=first if first > 1 else None,
         )
-        return await self._asked(self._js.add_stream(config))
+        return await self._asked(self._connection.management.add_stream(config))
 
     async def _asked(self, request: Awaitable[T]) -> T:
         try:
@@ -214,7 +214,7 @@ class JetStreamCommitLog:
             state = (await self._js.stream_info(self._name)).state
             if state.bytes > self._bytes_max:
                 kept = max(1, int(state.messages * self._bytes_max / state.bytes))
-                await self._js.purge_stream(self._name, seq=state.last_seq - kept + 1)
+                await self._connection.management.purge_stream(self._name, seq=state.last_seq - kept + 1)
 
     async def _publish(self, message: bytes, after: int, deadline: float) -> int:
         headers: dict[str, Any] = {

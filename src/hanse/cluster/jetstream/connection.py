@@ -25,6 +25,10 @@ log = structlog.get_logger(__name__)
 
 VERSION_MIN = (2, 14)
 REQUEST_TIMEOUT_S = 2.5
+READ_TIMEOUT_S = 1.0
+"""A question that came while no leader was there is never answered: it has to be asked again soon."""
+MANAGEMENT_TIMEOUT_S = 5.0
+"""Making and dropping streams."""
 RECONNECT_WAIT_S = 0.1
 PING_INTERVAL_S = 5
 OUTBOUND_BYTES_MAX = 32 * 1024 * 1024
@@ -40,7 +44,8 @@ class Connection:
 
     def __init__(self, client: Client, replicas: int) -> None:
         self.client = client
-        self.js: JetStreamContext = client.jetstream(timeout=REQUEST_TIMEOUT_S)
+        self.js: JetStreamContext = client.jetstream(timeout=READ_TIMEOUT_S)
+        self.management: JetStreamContext = client.jetstream(timeout=MANAGEMENT_TIMEOUT_S)
         self.replicas = replicas
 
     @property

@@ -75,7 +75,7 @@ class JetStreamEngine:
     async def forget(self, index_uuid: str, shards: int) -> None:
         for shard in range(shards):
             try:
-                await self.connection.js.delete_stream(_stream(index_uuid, shard))
+                await self.connection.management.delete_stream(_stream(index_uuid, shard))
             except NATS_ERRORS as error:
                 if not is_not_found(error):
                     log.warning(

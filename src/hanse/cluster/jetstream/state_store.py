@@ -122,7 +122,7 @@ class JetStreamStateStore:
         except NATS_ERRORS as error:
             if not is_not_found(error):
                 raise
-            await self._js.add_stream(config)
+            await self._connection.management.add_stream(config)
 
     # -- reading
 
@@ -250,7 +250,7 @@ class JetStreamStateStore:
         """Pieces that nobody names any more. What fails here only takes room."""
         if manifest is not None and manifest.pieces:
             with suppress(*NATS_ERRORS):
-                await self._js.purge_stream(self._stream, subject=self._piece(manifest, ">"))
+                await self._connection.management.purge_stream(self._stream, subject=self._piece(manifest, ">"))
 
     # -- watching
 
