@@ -93,13 +93,17 @@ class Indices:
     # -- looking up
 
     def get(self, name: str) -> IndexService:
-        """The open index with this name. Raises IndexNotFoundError or IndexClosedError."""
+        """The open index with this name. Raises IndexNotFoundError, IndexClosedError or, while it opens, a 503."""
         service = self._services.get(name)
         if service is not None:
             return service
         metadata = self._cluster.state.indices.get(name)
         if metadata is None:
             raise IndexNotFoundError.of(name)
+        if metadata.is_open:
+            raise ShardFailedError(
+                f"index [{name}] is not open on this node yet", index_uuid=metadata.uuid, index=name
+            )
         raise IndexClosedError("closed", index_uuid=metadata.uuid, index=name)
 
     def __iter__(self) -> Iterator[IndexService]:
