@@ -5,8 +5,7 @@ from typing import Any, cast
 import pytest
 
 from hanse.cluster.administration import ClusterAdministration
-from hanse.cluster.requests import AllocateStalePrimary, ReadNodes, ReadSettings, Reroute, UpdateSettings
-from hanse.cluster.state import IndexMetadata
+from hanse.cluster.requests import ReadNodes, ReadSettings, UpdateSettings
 from hanse.cluster.updates import ClusterService
 from hanse.errors import HanseError, IllegalArgumentError
 from hanse.node import registry_of_settings
@@ -159,38 +158,3 @@ async def test_what_monitoring_tools_read_first(administration: ClusterAdministr
 async def test_usage_counts_remote_clusters(administration: ClusterAdministration) -> None:
     await put(administration, persistent={SEEDS: ["b:9300"], SKIPS: "true"})
     assert (await administration.xpack_usage(NOBODY, Empty()))["remote_clusters"] == {"size": 1}
-
-
-async def test_a_log_is_begun_anew_only_for_a_shard_that_refuses_and_when_the_loss_is_accepted(
-    cluster: ClusterService,
-) -> None:
-    await cluster.update("create", lambda state: state.with_index(IndexMetadata("kept", "u", {}, number_of_shards=2)))
-    begun: list[tuple[str, int]] = []
-
-    async def begin(index: str, shard: int) -> None:
-        begun.append((index, shard))
-
-    administration = ClusterAdministration(
-        cluster,
-        Settings(),
-        registry_of_settings(),
-        version="9.2.0",
-        broken=lambda: {"kept": frozenset({1})},
-        begin_log_anew=begin,
-    )
-
-    async def stale(*command: Any) -> dict[str, Any]:
-        return await administration.reroute(cast(Call, None), Reroute((AllocateStalePrimary(*command),)))
-
-    for command, why in (
-        (("kept", 1, "crane", False), "accept_data_loss"),
-        (("kept", 0, "crane", True), "already assigned"),
-        (("kept", 2, "crane", True), "has no shard"),
-        (("kept", 1, "heron", True), "no matching nodes"),
-        (("lost", 0, "crane", True), "no such index"),
-    ):
-        with pytest.raises(HanseError, match=why):
-            await stale(*command)
-    assert begun == []
-    assert (await stale("kept", 1, "crane", True))["acknowledged"]
-    assert begun == [("kept", 1)]

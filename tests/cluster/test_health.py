@@ -3,8 +3,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
+import msgspec
 import pytest
+from tests.cluster.conftest import CRANE, NOW_MS, start_all
 
+from hanse.cluster.allocation import failed, with_member, without_member
 from hanse.cluster.health import HealthAction
 from hanse.cluster.requests import Health
 from hanse.cluster.state import ClusterState, IndexMetadata
@@ -13,11 +16,18 @@ from hanse.errors import IllegalArgumentError
 from hanse.transport.actions import Call, IndicesOptions
 
 NOBODY = cast(Call, None)
+replaced = msgspec.structs.replace
 
 
-async def add(cluster: ClusterService, name: str, shards: int = 1, replicas: int = 0, state: str = "open") -> None:
-    index = IndexMetadata(name, name, {}, state=state, number_of_shards=shards, number_of_replicas=replicas)
+async def add(
+    cluster: ClusterService, name: str, shards: int = 1, replicas: int = 0, state: str = "open", start: bool = True
+) -> None:
+    index = IndexMetadata(
+        name, name, {}, state=state, number_of_shards=shards, number_of_replicas=replicas, primary_terms=(1,) * shards
+    )
     await cluster.update("add", lambda old: old.with_index(index))
+    if start:
+        await start_all(cluster)
 
 
 async def health(cluster: ClusterService, *indices: str, **how: Any) -> dict[str, Any]:
@@ -86,7 +96,7 @@ async def test_waiting(cluster: ClusterService, how: dict[str, Any], timed_out: 
 async def test_a_missing_index_is_red_and_waited_for(cluster: ClusterService) -> None:
     answer = await health(cluster, "a")
     assert (answer["timed_out"], answer["status"]) == (True, "red")
-    waiting = asyncio.create_task(health(cluster, "a", timeout_s=30.0))
+    waiting = asyncio.create_task(health(cluster, "a", wait_for_status="green", timeout_s=30.0))
     await asyncio.sleep(0)
     await add(cluster, "a")
     answer = await waiting
@@ -107,20 +117,53 @@ async def test_nobody_listens_when_the_wait_is_over(cluster: ClusterService) -> 
     assert len(cluster._listeners) == 1
 
 
-async def test_a_shard_that_refuses_to_serve_is_red_until_it_serves_again(cluster: ClusterService) -> None:
+async def test_a_shard_that_fails_is_red_until_it_serves_again(cluster: ClusterService) -> None:
     await add(cluster, "a", shards=3, replicas=1)
     await add(cluster, "b")
-    broken = {"a": frozenset({1})}
-    action = HealthAction(cluster, lambda: broken)
-    answer = await action.health(cast(Call, None), Health(level="shards"))
-    assert (answer["status"], answer["active_primary_shards"], answer["unassigned_primary_shards"]) == ("red", 3, 1)
-    assert answer["unassigned_shards"] == 2 + 2
+    primary = cluster.state.routing["a"][1].primary
+    assert primary is not None
+    await cluster.update(
+        "fail", lambda state: failed(state, "a", 1, primary.allocation_id, "the log was cut off", NOW_MS)
+    )
+    answer = await health(cluster, level="shards")
+    assert (answer["status"], answer["active_primary_shards"], answer["initializing_shards"]) == ("red", 3, 1)
+    assert answer["unassigned_shards"] == 3
     shards = answer["indices"]["a"]["shards"]
     assert [shards[number]["status"] for number in "012"] == ["yellow", "red", "yellow"]
     assert [shards[number]["primary_active"] for number in "012"] == [True, False, True]
     assert answer["indices"]["b"]["status"] == "green"
-    waiting = asyncio.create_task(action.health(cast(Call, None), Health(wait_for_status="yellow")))
+    waiting = asyncio.create_task(health(cluster, wait_for_status="yellow", timeout_s=30.0))
     await asyncio.sleep(0)
-    broken.clear()
+    await start_all(cluster)
     answer = await waiting
     assert (answer["timed_out"], answer["status"]) == (False, "yellow")
+
+
+async def test_waiting_for_copies_to_come_to_rest(cluster: ClusterService) -> None:
+    await add(cluster, "a", start=False)
+    assert (await health(cluster, wait_for_no_initializing_shards=True))["timed_out"]
+    assert (await health(cluster, wait_for_active_shards="all"))["timed_out"]
+    assert not (await health(cluster, wait_for_no_relocating_shards=True))["timed_out"]
+    waiting = asyncio.create_task(health(cluster, wait_for_no_initializing_shards=True, timeout_s=30.0))
+    await asyncio.sleep(0)
+    await start_all(cluster)
+    assert not (await waiting)["timed_out"]
+
+
+async def test_copies_move_when_a_node_joins(cluster: ClusterService) -> None:
+    for name in ("a", "b", "c", "d"):
+        await add(cluster, name)
+    await cluster.update("join", lambda state: with_member(state, replaced(CRANE, id="n2", name="tug"), NOW_MS))
+    answer = await health(cluster, wait_for_no_relocating_shards=True)
+    assert answer["timed_out"]
+    assert (answer["status"], answer["relocating_shards"], answer["initializing_shards"]) == ("green", 2, 0)
+    assert (answer["number_of_nodes"], answer["active_shards"]) == (2, 4)
+
+
+async def test_replicas_of_a_node_that_left_are_delayed(cluster: ClusterService) -> None:
+    await cluster.update("join", lambda state: with_member(state, replaced(CRANE, id="n2", name="tug"), NOW_MS))
+    await add(cluster, "a", replicas=1)
+    assert (await health(cluster))["status"] == "green"
+    await cluster.update("leave", lambda state: without_member(state, "n2", "node_left [n2]", NOW_MS))
+    answer = await health(cluster)
+    assert (answer["status"], answer["unassigned_shards"], answer["delayed_unassigned_shards"]) == ("yellow", 1, 1)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import msgspec
 import pytest
+from tests.cluster.conftest import NOW_MS, initializing
 
+from hanse.cluster.allocation import failed, reroute, started, with_member, without_member
 from hanse.cluster.health_report import HealthReport
 from hanse.cluster.requests import ReadHealthReport
 from hanse.cluster.state import ClusterState, IndexMetadata, NodeMetadata
@@ -14,6 +17,7 @@ from hanse.errors import ResourceNotFoundError
 
 NODE = NodeMetadata("n1", "harbour-1", "127.0.0.1:9300", "127.0.0.1:9200")
 CALL = cast(Any, None)
+replaced = msgspec.structs.replace
 
 
 def report_of(state: ClusterState, status: str = "green") -> HealthReport:
@@ -22,8 +26,9 @@ def report_of(state: ClusterState, status: str = "green") -> HealthReport:
 
 
 def state(*, replicas: int = 0, master: str | None = "n1") -> ClusterState:
-    index = IndexMetadata("ships", "uuid", {}, number_of_replicas=replicas)
-    return ClusterState("harbour", "uuid", indices={"ships": index}, nodes={"n1": NODE}, master_node=master)
+    before = ClusterState("harbour", "uuid", nodes={"n1": NODE}, master_node=master)
+    new = reroute(before, before.with_index(IndexMetadata("ships", "uuid", {}, number_of_replicas=replicas)), NOW_MS)
+    return started(new, initializing(new), NOW_MS)
 
 
 async def test_all_is_well() -> None:
@@ -57,3 +62,40 @@ async def test_one_indicator_and_without_details() -> None:
     assert answer == {"cluster_name": "harbour", "indicators": {"tides": {"status": "green", "symptom": "s"}}}
     with pytest.raises(ResourceNotFoundError, match="Did not find indicator moon"):
         await report_of(state()).report(CALL, ReadHealthReport("moon"))
+
+
+async def shards_of(state: ClusterState) -> tuple[str, str, dict[str, int], list[str]]:
+    """Status, symptom, the counts that are not 0, and the names of the diagnoses."""
+    answer = await report_of(state).report(CALL, ReadHealthReport("shards_availability"))
+    found = answer["indicators"]["shards_availability"]
+    names = [one["id"].rpartition(":")[2] for one in found.get("diagnosis", ())]
+    return found["status"], found["symptom"], {k: v for k, v in found["details"].items() if v}, names
+
+
+async def test_a_primary_that_is_lost_and_one_that_is_begun() -> None:
+    lost = state()
+    for _ in range(5):
+        (copy,) = lost.routing["ships"][0].copies
+        lost = reroute(lost, failed(lost, "uuid", 0, copy.allocation_id, "torn", NOW_MS), NOW_MS)
+    assert await shards_of(lost) == (
+        "red",
+        "This cluster has 1 unavailable primary shard.",
+        {"unassigned_primaries": 1},
+        ["no_valid_copy"],
+    )
+    begun = reroute(lost, replaced(lost, indices={"boats": IndexMetadata("boats", "2", {})}), NOW_MS)
+    assert (await shards_of(begun))[1:3] == (
+        "This cluster has 1 creating primary shard, 1 unavailable replica shard.",
+        {"creating_primaries": 1, "unassigned_replicas": 1},
+    )
+
+
+async def test_a_node_that_left_is_waited_for() -> None:
+    two = state(replicas=1)
+    two = reroute(two, with_member(two, replaced(NODE, id="n2", name="harbour-2"), NOW_MS), NOW_MS)
+    two = started(two, initializing(two), NOW_MS)
+    assert (await shards_of(two))[0] == "green"
+    left = reroute(two, without_member(two, "n2", "node_left [n2]", NOW_MS), NOW_MS)
+    status, _, details, names = await shards_of(left)
+    assert (status, details) == ("yellow", {"started_primaries": 1, "unassigned_replicas": 1})
+    assert names == ["delayed", "increase_node_capacity"]

@@ -135,14 +135,57 @@ def test_others_answer(client: Client, path: str) -> None:
     assert client.call("GET", path).status == 200
 
 
-def test_reroute(client: Client) -> None:
+def test_reroute(client: Client, index: str) -> None:
+    client.call("PUT", f"/{index}")
     answer = client.call("POST", "/_cluster/reroute?explain=true&metric=nodes").json
     assert (answer["acknowledged"], answer["explanations"]) == (True, [])
     assert "nodes" in answer["state"]
-    assert client.call("POST", "/_cluster/reroute", {"commands": [{"move": {}}]}).status == 400
-    stale = {"commands": [{"allocate_stale_primary": {"index": "nothing", "shard": 0, "node": "n"}}]}
-    assert client.call("POST", "/_cluster/reroute?dry_run=true", stale).status == 200
-    assert client.call("POST", "/_cluster/reroute", stale).status == 404
-    assert (
-        client.call("POST", "/_cluster/reroute", {"commands": [{"allocate_stale_primary": {"index": 1}}]}).status == 400
+    node = next(iter(answer["state"]["nodes"].values()))["name"]
+    cancel = {"cancel": {"index": index, "shard": 0, "node": node}}
+    answer = client.call(
+        "POST", "/_cluster/reroute?explain=true&dry_run=true&retry_failed=true", {"commands": [cancel]}
     )
+    (explanation,) = answer.json["explanations"]
+    assert explanation["parameters"]["allow_primary"] is False
+    assert explanation["decisions"][0]["decision"] == "NO"
+    refused = client.call("POST", "/_cluster/reroute", {"commands": [cancel]})
+    assert (refused.status, "shard is primary and started" in refused.reason) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        ({"commands": [{"move": {}}]}, 400, "[move] missing the index parameter"),
+        ({"commands": [{"sink": {}}]}, 400, "Unknown AllocationCommand [sink]"),
+        ({"commands": [{"move": {"ship": 1}}]}, 400, "[move] unknown field [ship]"),
+        ({"commands": [{"move": []}]}, 400, "[move] failed to parse: not an object"),
+        ({"commands": ["move"]}, 400, "a command is an object"),
+        ({"commands": {}, "dry": 1}, 400, "[cluster_reroute] unknown field [dry]"),
+        ({"commands": 7}, 400, "[cluster_reroute] failed to parse field [commands]"),
+        ({"commands": [{"cancel": {"index": "a", "shard": "b", "node": "c"}}]}, 400, "[cancel] failed to parse"),
+        ({"commands": [{"cancel": {"index": "nothing", "shard": 0, "node": "c"}}]}, 404, "no such index [nothing]"),
+    ],
+)
+def test_reroute_that_cannot_be_read(client: Client, body: dict[str, Any], status: int, reason: str) -> None:
+    answer = client.call("POST", "/_cluster/reroute", body)
+    assert answer.status == status
+    assert reason in answer.reason
+
+
+def test_explain_an_allocation(client: Client, index: str) -> None:
+    client.call("PUT", f"/{index}")
+    asked = {"index": index, "shard": 0, "primary": True}
+    answer = client.call("POST", "/_cluster/allocation/explain", asked).json
+    assert (answer["current_state"], answer["can_remain_on_current_node"]) == ("started", "yes")
+    path = f"/_cluster/allocation/explain?index={index}&shard=0&primary=true"
+    assert client.call("GET", path).json == answer
+    assert client.call("GET", path, asked).status == 400
+    for body, reason in (
+        ({"index": index}, "shard must be specified"),
+        ({"index": index, "shard": "x", "primary": True}, "failed to parse"),
+        ({"ship": 1}, "unknown field [ship]"),
+    ):
+        refused = client.call("POST", "/_cluster/allocation/explain", body)
+        assert refused.status == 400
+        assert reason in refused.reason
+    assert client.call("POST", "/_cluster/allocation/explain", asked | {"index": "nothing"}).status == 404

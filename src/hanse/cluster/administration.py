@@ -16,7 +16,8 @@ import msgspec
 
 from hanse import __version__
 from hanse.cluster import requests
-from hanse.cluster.health import Broken, HealthAction, cluster_health, no_shards
+from hanse.cluster.allocation_actions import AllocationActions
+from hanse.cluster.health import HealthAction, cluster_health
 from hanse.cluster.machine import machine_gauges
 from hanse.cluster.selection import selected_indices
 from hanse.cluster.state import ClusterState, NodeMetadata
@@ -36,8 +37,7 @@ AfterUpdate = Callable[[requests.UpdateSettings], Awaitable[list[str]]]
 class ClusterAdministration:
     """Handlers over the cluster state and this node's settings. One node answers for all it knows.
 
-    `gauges` are further sections of `_nodes/stats`, by name, which rooms above measure. `broken` names the shards that
-    refuse to serve, `begin_log_anew` begins such a shard's log anew from its copy.
+    `gauges` are further sections of `_nodes/stats`, by name, which rooms above measure.
     """
 
     def __init__(
@@ -50,8 +50,6 @@ class ClusterAdministration:
         validators: tuple[Validator, ...] = (),
         gauges: Mapping[str, Callable[[], Any]] | None = None,
         after_update: AfterUpdate | None = None,
-        broken: Broken = no_shards,
-        begin_log_anew: Callable[[str, int], Awaitable[None]] | None = None,
     ) -> None:
         self._cluster = cluster
         self._node_settings = node_settings
@@ -60,8 +58,6 @@ class ClusterAdministration:
         self._validators = validators
         self._gauges = gauges or {}
         self._after_update = after_update
-        self.broken = broken
-        self._begin_log_anew = begin_log_anew or _nothing_broken
         self._started = time.monotonic()
         self._started_at_ms = time.time_ns() // 1_000_000
 
@@ -222,7 +218,7 @@ class ClusterAdministration:
 
     async def stats(self, call: Call, request: Empty) -> dict[str, Any]:
         state = self._cluster.state
-        health = cluster_health(state, broken=self.broken())
+        health = cluster_health(state)
         return {
             **_node_count(len(state.nodes)),
             "cluster_name": state.cluster_name,
@@ -297,38 +293,12 @@ class ClusterAdministration:
             "remote_clusters": {"size": len(_aliases(self._cluster.state, self._node_settings))},
         }
 
-    def _check_stale(self, state: ClusterState, command: requests.AllocateStalePrimary) -> None:
-        index = state.index(command.index)
-        known = {name for node in state.nodes.values() for name in (node.id, node.name)}
-        if not 0 <= command.shard < index.number_of_shards:
-            raise IllegalArgumentError(f"No shard was specified: [{command.index}] has no shard [{command.shard}]")
-        if command.node not in known:
-            raise IllegalArgumentError(f"failed to resolve [{command.node}], no matching nodes")
-        if command.shard not in self.broken().get(command.index, ()):
-            raise IllegalArgumentError(
-                f"[allocate_stale_primary] primary [{command.index}][{command.shard}] is already assigned"
-            )
-        if not command.accept_data_loss:
-            raise IllegalArgumentError(
-                f"[allocate_stale_primary] allocating an empty primary for [{command.index}][{command.shard}] can "
-                f"result in data loss. Please confirm by setting the accept_data_loss parameter to true"
-            )
-
     async def reload_secure_settings(self, call: Call, request: requests.ReadNodes) -> dict[str, Any]:
         return self._by_node(request, lambda node, metrics: {"name": node.name})
 
-    async def reroute(self, call: Call, request: requests.Reroute) -> dict[str, Any]:
-        """Nothing to move on one node; the answer is the state, as tools expect."""
-        state = self._cluster.state
-        for command in request.commands:
-            self._check_stale(state, command)
-        for command in request.commands:
-            await self._begin_log_anew(command.index, command.shard)
-        return {"acknowledged": True, "state": {"cluster_uuid": state.cluster_uuid, "version": state.version}}
-
 
 def register(registry: ActionRegistry, cluster: ClusterService, administration: ClusterAdministration) -> None:
-    registry.register(requests.HEALTH, HealthAction(cluster, administration.broken).health)
+    registry.register(requests.HEALTH, HealthAction(cluster).health)
     registry.register(requests.STATE, administration.state)
     registry.register(requests.GET_SETTINGS, administration.read_settings)
     registry.register(requests.UPDATE_SETTINGS, administration.update_settings)
@@ -341,11 +311,7 @@ def register(registry: ActionRegistry, cluster: ClusterService, administration: 
     registry.register(requests.XPACK_INFO, administration.xpack_info)
     registry.register(requests.XPACK_USAGE, administration.xpack_usage)
     registry.register(requests.RELOAD_SECURE_SETTINGS, administration.reload_secure_settings)
-    registry.register(requests.REROUTE, administration.reroute)
-
-
-async def _nothing_broken(index: str, shard: int) -> None:
-    raise IllegalArgumentError(f"primary [{index}][{shard}] is already assigned")
+    AllocationActions(cluster).register(registry)
 
 
 def _node_count(count: int) -> dict[str, Any]:

@@ -5,17 +5,30 @@ Tests: tests/cluster/test_health_report.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from hanse.cluster.health import Broken, cluster_health, no_shards
 from hanse.cluster.requests import HEALTH_REPORT, ReadHealthReport
+from hanse.cluster.shard_health import ORDER, index_counts
+from hanse.cluster.state import ClusterState
 from hanse.cluster.updates import ClusterService
 from hanse.errors import ResourceNotFoundError
 from hanse.transport.actions import ActionRegistry, Call
 
 Indicator = Callable[[], dict[str, Any]]
 _WORST_FIRST = ("red", "yellow", "unknown", "green")
+_KINDS = ("primaries", "replicas")
+_WHAT = ("creating", "initializing", "restarting", "started", "unassigned")
+_SAID = (
+    ("unassigned_primaries", "unavailable", "primary"),
+    ("creating_primaries", "creating", "primary"),
+    ("initializing_primaries", "initializing", "primary"),
+    ("restarting_primaries", "restarting", "primary"),
+    ("unassigned_replicas", "unavailable", "replica"),
+    ("initializing_replicas", "initializing", "replica"),
+    ("restarting_replicas", "restarting", "replica"),
+)
+"""What a symptom counts, and in which words."""
 
 
 class HealthReport:
@@ -25,10 +38,8 @@ class HealthReport:
         self,
         cluster: ClusterService,
         indicators: Mapping[str, Indicator] | None = None,
-        broken: Broken = no_shards,
     ) -> None:
         self._cluster = cluster
-        self._broken = broken
         self._indicators = {
             "master_is_stable": self._master,
             "shards_availability": self._shards,
@@ -63,28 +74,88 @@ class HealthReport:
         return {"status": "green", "symptom": symptom, "details": {"current_master": node, "recent_masters": [node]}}
 
     def _shards(self) -> dict[str, Any]:
-        health = cluster_health(self._cluster.state, broken=self._broken())
-        unassigned = health["unassigned_shards"]
-        indicator: dict[str, Any] = {
-            "status": health["status"],
-            "symptom": f"This cluster has {unassigned} unavailable replica shards."
-            if unassigned
-            else "This cluster has all shards available.",
-            "details": {
-                "started_primaries": health["active_primary_shards"],
-                "started_replicas": health["active_shards"] - health["active_primary_shards"],
-                "unassigned_primaries": health["unassigned_primary_shards"],
-                "unassigned_replicas": unassigned - health["unassigned_primary_shards"],
-            },
-        }
-        if unassigned:
-            indicator["diagnosis"] = [
-                {
-                    "id": "hanse:health:shards_availability:diagnosis:increase_node_capacity",
-                    "cause": "There are fewer data nodes than copies of each shard.",
-                    "action": "Set [index.number_of_replicas] to [0], or add nodes.",
-                    "affected_resources": {},
-                    "help_url": "",
-                }
-            ]
+        state = self._cluster.state
+        details = _shard_details(state)
+        statuses = {name: index_counts(state, name).status for name in state.indices}
+        status = max(statuses.values(), key=ORDER.__getitem__, default="green")
+        indicator: dict[str, Any] = {"status": status, "symptom": _symptom(details), "details": details}
+        diagnoses = [*_diagnoses(state)]
+        if diagnoses:
+            indicator["diagnosis"] = diagnoses
         return indicator
+
+
+def _shard_details(state: ClusterState) -> dict[str, int]:
+    """Primaries and replicas by what they are doing. Being created is not being unavailable, nor is restarting."""
+    details = {f"{what}_{kind}": 0 for kind in _KINDS for what in _WHAT}
+    for shards in state.routing.values():
+        for shard in shards:
+            for copy in shard.copies:
+                if not copy.is_target:
+                    what = "started" if copy.is_active else "initializing"
+                    if copy.is_primary and not copy.is_active and not shard.in_sync:
+                        what = "creating"
+                    details[f"{what}_{_KINDS[not copy.is_primary]}"] += 1
+            for info in shard.unassigned:
+                restarting = info.reason == "NODE_RESTARTING" and info.delayed_until_ms > 0
+                details[f"{'restarting' if restarting else 'unassigned'}_{_KINDS[not info.is_primary]}"] += 1
+    return details
+
+
+def _symptom(details: dict[str, int]) -> str:
+    said = [
+        f"{count} {what} {kind} shard{'s' if count > 1 else ''}" for key, what, kind in _SAID if (count := details[key])
+    ]
+    return f"This cluster has {', '.join(said)}." if said else "This cluster has all shards available."
+
+
+def _diagnoses(state: ClusterState) -> Iterator[dict[str, Any]]:
+    """What keeps copies from being assigned, the worst first."""
+    waiting = {name: [info for shard in shards for info in shard.unassigned] for name, shards in state.routing.items()}
+    lost = [name for name, infos in waiting.items() if any(info.is_primary for info in infos)]
+    if lost:
+        yield _diagnosis(
+            "no_valid_copy",
+            "No node that holds the data of a primary is in the cluster, or its copy could not be opened.",
+            "Start the nodes that held them, see [GET /_cluster/allocation/explain], or take what is left with the "
+            "command [allocate_stale_primary] of [POST /_cluster/reroute].",
+            lost,
+        )
+    replicas = [name for name, infos in waiting.items() if any(not info.is_primary for info in infos)]
+    delayed = [name for name in replicas if any(info.delayed_until_ms for info in waiting[name])]
+    if delayed:
+        yield _diagnosis(
+            "delayed",
+            "A node has left, and its replicas wait for it to come back.",
+            "Start the node again, or wait until [index.unassigned.node_left.delayed_timeout] is over.",
+            delayed,
+        )
+    nodes = sum(node.holds_data for node in state.nodes.values())
+    crowded = [name for name in replicas if nodes <= state.indices[name].number_of_replicas]
+    if crowded:
+        yield _diagnosis(
+            "increase_node_capacity",
+            "There are fewer data nodes than copies of each shard.",
+            "Set [index.number_of_replicas] to [0], or add nodes."
+            if nodes == 1
+            else "Lower [index.number_of_replicas], or add nodes.",
+            crowded,
+        )
+    other = [name for name in replicas if name not in (*delayed, *crowded, *lost)]
+    if other:
+        yield _diagnosis(
+            "explain_allocations",
+            "Replicas are not assigned because settings forbid it, or because other copies are filled first.",
+            "See [GET /_cluster/allocation/explain].",
+            other,
+        )
+
+
+def _diagnosis(name: str, cause: str, action: str, indices: list[str]) -> dict[str, Any]:
+    return {
+        "id": f"hanse:health:shards_availability:diagnosis:{name}",
+        "cause": cause,
+        "action": action,
+        "affected_resources": {"indices": sorted(indices)},
+        "help_url": "",
+    }

@@ -53,17 +53,37 @@ class ReadHealthReport(msgspec.Struct, frozen=True, omit_defaults=True):
     verbose: bool = True
 
 
-class AllocateStalePrimary(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Begins a shard's log anew from the copy of a node: what only the old log held is lost, so it must be accepted."""
+class RerouteCommand(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One command of `_cluster/reroute`; `kind` is its name, and which of the others it takes depends on that."""
 
+    kind: str
     index: str
     shard: int
-    node: str
+    node: str = ""
+    from_node: str = ""
+    to_node: str = ""
+    allow_primary: bool = False
     accept_data_loss: bool = False
 
 
 class Reroute(msgspec.Struct, frozen=True, omit_defaults=True):
-    commands: tuple[AllocateStalePrimary, ...] = ()
+    """`metrics` are the parts of the resulting state that are shown."""
+
+    commands: tuple[RerouteCommand, ...] = ()
+    dry_run: bool = False
+    explain: bool = False
+    retry_failed: bool = False
+    metrics: tuple[str, ...] = ()
+
+
+class ExplainAllocation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Without `index` the first unassigned copy is explained. `current_node`: the copy on it, by id or name."""
+
+    index: str | None = None
+    shard: int | None = None
+    primary: bool | None = None
+    current_node: str | None = None
+    include_yes_decisions: bool = False
 
 
 HEALTH = Action("cluster:monitor/health", Health, dict, Scope.CLUSTER)
@@ -80,5 +100,5 @@ LICENSE = Action("cluster:monitor/xpack/license/get", Empty, dict, Scope.CLUSTER
 XPACK_INFO = Action("cluster:monitor/xpack/info", Empty, dict, Scope.CLUSTER)
 XPACK_USAGE = Action("cluster:monitor/xpack/usage", Empty, dict, Scope.CLUSTER)
 RELOAD_SECURE_SETTINGS = Action("cluster:admin/nodes/reload_secure_settings", ReadNodes, dict, Scope.CLUSTER)
-ALLOCATION_EXPLAIN = Action("cluster:monitor/allocation/explain", ReadState, dict, Scope.CLUSTER)
+ALLOCATION_EXPLAIN = Action("cluster:monitor/allocation/explain", ExplainAllocation, dict, Scope.CLUSTER)
 REROUTE = Action("cluster:admin/reroute", Reroute, dict, Scope.CLUSTER)

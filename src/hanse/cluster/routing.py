@@ -49,7 +49,8 @@ class ShardCopy(msgspec.Struct, frozen=True, omit_defaults=True):
     The new one is not the primary before it has taken the old one's place, also where the old one is.
 
     `unassigned_info`: how it came to be assigned, until it has started. `begins_log`: its log is to be begun anew from
-    what the node holds (allocate_stale_primary). `failed_moves` in a row, after too many of which it stays where it is.
+    what the node holds (allocate_stale_primary) or, with `begins_empty`, from nothing (allocate_empty_primary).
+    `failed_moves` in a row, after too many of which it stays where it is.
     """
 
     node: str
@@ -60,6 +61,7 @@ class ShardCopy(msgspec.Struct, frozen=True, omit_defaults=True):
     since_ms: int = 0
     unassigned_info: Unassigned | None = None
     begins_log: bool = False
+    begins_empty: bool = False
     failed_moves: int = 0
 
     @property

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hanse.cluster.allocation.explain import shown_info
+from hanse.cluster.routing import ShardCopy, ShardRouting, Unassigned
 from hanse.cluster.state import ClusterState, NodeMetadata
 from hanse.settings.registry import nest
 
@@ -32,12 +34,7 @@ def shown_state(state: ClusterState, names: list[str], metrics: set[str]) -> dic
     if wanted("routing_table"):
         answer["routing_table"] = {"indices": {name: {"shards": _routing(state, name)} for name in names}}
     if wanted("routing_nodes"):
-        shards = [copy for name in names for copies in _routing(state, name).values() for copy in copies]
-        master = state.master_node or ""
-        answer["routing_nodes"] = {
-            "unassigned": [copy for copy in shards if copy["node"] is None],
-            "nodes": {master: [copy for copy in shards if copy["node"] is not None]},
-        }
+        answer["routing_nodes"] = _routing_nodes(state, names)
     return answer
 
 
@@ -90,6 +87,7 @@ def _metadata(state: ClusterState, names: list[str]) -> dict[str, Any]:
                 "mappings": {"_doc": index.mappings} if index.mappings else {},
                 "aliases": sorted(index.aliases),
                 "primary_terms": {str(n): term for n, term in enumerate(index.primary_terms)},
+                "in_sync_allocations": _in_sync(state, name),
             }
             for name in names
             if (index := state.indices[name])
@@ -98,18 +96,72 @@ def _metadata(state: ClusterState, names: list[str]) -> dict[str, Any]:
     }
 
 
+def _in_sync(state: ClusterState, name: str) -> dict[str, list[str]]:
+    """By shard number the allocation ids of the copies that have everything. Hanse itself remembers nodes, not ids, so
+    a node that is gone for the moment is shown by its own id."""
+    return {
+        str(number): [copy.allocation_id if (copy := shard.on(node)) else node for node in shard.in_sync]
+        for number, shard in enumerate(state.routing.get(name, ()))
+    }
+
+
 def _routing(state: ClusterState, name: str) -> dict[str, list[dict[str, Any]]]:
-    index = state.indices[name]
+    """By shard number its copies, the primary first. Where one moves to is not one of them, but a matter of nodes."""
     table: dict[str, list[dict[str, Any]]] = {}
-    for number in range(index.number_of_shards):
-        primary = {
-            "state": "STARTED",
-            "primary": True,
-            "node": state.master_node,
-            "relocating_node": None,
-            "shard": number,
-            "index": name,
-        }
-        replica = {**primary, "state": "UNASSIGNED", "primary": False, "node": None}
-        table[str(number)] = [primary, *[replica] * index.number_of_replicas]
+    for number, shard in enumerate(state.routing.get(name, ())):
+        copies = sorted(shard.copies, key=lambda copy: not copy.is_primary)
+        waiting = sorted(shard.unassigned, key=lambda info: not info.is_primary)
+        table[str(number)] = [
+            *(_assigned(shard, copy) | {"shard": number, "index": name} for copy in copies if not copy.is_target),
+            *(_unassigned(shard, info) | {"shard": number, "index": name} for info in waiting),
+        ]
     return table
+
+
+def _assigned(shard: ShardRouting, copy: ShardCopy) -> dict[str, Any]:
+    """What moves to take the primary's place is shown as a primary, as Elasticsearch does."""
+    source = shard.on(copy.relocating_node or "") if copy.is_target else None
+    is_primary = copy.is_primary or (source is not None and source.is_primary)
+    entry: dict[str, Any] = {
+        "state": copy.state,
+        "primary": is_primary,
+        "node": copy.node,
+        "relocating_node": copy.relocating_node,
+        "allocation_id": {"id": copy.allocation_id},
+    }
+    if not copy.is_active:
+        entry["recovery_source"] = {"type": _recovery_source(shard, copy, is_primary)}
+    if copy.unassigned_info is not None:
+        entry["unassigned_info"] = shown_info(copy.unassigned_info)
+    return entry
+
+
+def _unassigned(shard: ShardRouting, info: Unassigned) -> dict[str, Any]:
+    source = "PEER" if not info.is_primary else "EXISTING_STORE" if shard.in_sync else "EMPTY_STORE"
+    return {
+        "state": "UNASSIGNED",
+        "primary": info.is_primary,
+        "node": None,
+        "relocating_node": None,
+        "recovery_source": {"type": source},
+        "unassigned_info": {**shown_info(info), "delayed": info.delayed_until_ms > 0},
+    }
+
+
+def _recovery_source(shard: ShardRouting, copy: ShardCopy, is_primary: bool) -> str:
+    if copy.is_target or not is_primary:
+        return "PEER"
+    return "EXISTING_STORE" if shard.in_sync and not copy.begins_empty else "EMPTY_STORE"
+
+
+def _routing_nodes(state: ClusterState, names: list[str]) -> dict[str, Any]:
+    """The same copies by node; every data node is there, also without one."""
+    nodes: dict[str, list[dict[str, Any]]] = {node.id: [] for node in state.nodes.values() if node.holds_data}
+    unassigned: list[dict[str, Any]] = []
+    for name in names:
+        for number, shard in enumerate(state.routing.get(name, ())):
+            named = {"shard": number, "index": name}
+            unassigned += [_unassigned(shard, info) | named for info in shard.unassigned]
+            for copy in shard.copies:
+                nodes.setdefault(copy.node, []).append(_assigned(shard, copy) | named)
+    return {"unassigned": unassigned, "nodes": nodes}

@@ -52,10 +52,10 @@ async def health(request: RestRequest) -> Table:
             "node.data": health["number_of_data_nodes"],
             "shards": health["active_shards"],
             "pri": health["active_primary_shards"],
-            "relo": 0,
-            "init": 0,
+            "relo": health["relocating_shards"],
+            "init": health["initializing_shards"],
             "unassign": health["unassigned_shards"],
-            "unassign.pri": 0,
+            "unassign.pri": health["unassigned_primary_shards"],
             "pending_tasks": 0,
             "max_task_wait_time": "-",
             "active_shards_percent": f"{health['active_shards_percent_as_number']:.1f}%",
@@ -79,7 +79,7 @@ async def nodes(request: RestRequest) -> Table:
             "load_1m|l|1m load avg|number",
             "load_5m|l|5m load avg|number",
             "load_15m|l|15m load avg|number",
-            "node.role|r,role,nodeRole|d:data, i:ingest, m:master, r:remote cluster client",
+            "node.role|r,role,nodeRole|m:master eligible node, d:data node, i:ingest node, -:coordinating node only",
             "master|m|*:current master",
             "name|n|node name",
             "port|po|bound transport port|number|hidden",
@@ -133,9 +133,27 @@ async def nodes(request: RestRequest) -> Table:
     return table
 
 
+_ROLE_LETTERS = {
+    "data": "d",
+    "data_cold": "c",
+    "data_content": "s",
+    "data_frozen": "f",
+    "data_hot": "h",
+    "data_warm": "w",
+    "index": "I",
+    "ingest": "i",
+    "master": "m",
+    "ml": "l",
+    "remote_cluster_client": "r",
+    "search": "S",
+    "transform": "t",
+    "voting_only": "v",
+}
+
+
 def _role_letters(roles: list[str]) -> str:
-    letters = {"data": "d", "ingest": "i", "master": "m", "remote_cluster_client": "r"}
-    return "".join(sorted(letters.get(role, "") for role in roles)) or "-"
+    """A node without a role only passes requests on."""
+    return "".join(sorted(_ROLE_LETTERS.get(role, "") for role in roles)) or "-"
 
 
 async def master(request: RestRequest) -> Table:
@@ -188,6 +206,9 @@ async def allocation(request: RestRequest) -> Table:
                 "node.role": _role_letters(node["roles"]),
             }
         )
+    unassigned = len(state["routing_nodes"]["unassigned"])
+    if unassigned and not request.has_path("node"):
+        table.rows.append({"shards": unassigned, "node": "UNASSIGNED"})
     return table
 
 

@@ -93,29 +93,47 @@ async def shards(request: RestRequest) -> Table:
             "ip||ip of node where it lives",
             "node|n|name of node where it lives",
             "id||unique id of node||hidden",
+            "unassigned.reason|ur|reason shard became unassigned||hidden",
+            "unassigned.at|ua|time shard became unassigned (UTC)||hidden",
+            "unassigned.details|ud|additional details as to why the shard became unassigned||hidden",
+            "recoverysource.type|rs|recovery source type||hidden",
         )
     )
     for name in sorted(statistics["indices"]):
-        for number, copies in state["routing_table"]["indices"][name]["shards"].items():
-            measured = statistics["indices"][name]["shards"][number][0]
+        measured = statistics["indices"][name]["shards"]
+        for number, copies in state["routing_table"]["indices"].get(name, {"shards": {}})["shards"].items():
+            by_node = {entry["routing"]["node"]: entry for entry in measured.get(number, ())}
             for copy in copies:
-                node = state["nodes"].get(copy["node"]) or {}
-                size = measured["store"]["size_in_bytes"] if node else None
-                table.rows.append(
-                    {
-                        "index": name,
-                        "shard": int(number),
-                        "prirep": "p" if copy["primary"] else "r",
-                        "state": copy["state"],
-                        "docs": measured["docs"]["count"] if node else None,
-                        "store": size,
-                        "dataset": size,
-                        "ip": node.get("transport_address", "").rpartition(":")[0] or None,
-                        "node": node.get("name"),
-                        "id": copy["node"],
-                    }
-                )
+                row = {"index": name, "shard": int(number), "prirep": "p" if copy["primary"] else "r"}
+                table.rows.append({**row, **_copy_row(copy, by_node.get(copy["node"]), state["nodes"])})
     return table
+
+
+def _copy_row(copy: dict[str, Any], measured: dict[str, Any] | None, nodes: dict[str, Any]) -> dict[str, Any]:
+    """A copy that moves names the node that it moves to as well."""
+    node, target = (nodes.get(copy[name]) or {} for name in ("node", "relocating_node"))
+    name = node.get("name")
+    if target:
+        name = f"{name} -> {_host(target)} {copy['relocating_node']} {target['name']}"
+    info = copy.get("unassigned_info") or {}
+    size = measured["store"]["size_in_bytes"] if measured else None
+    return {
+        "state": copy["state"],
+        "docs": measured["docs"]["count"] if measured else None,
+        "store": size,
+        "dataset": size,
+        "ip": _host(node),
+        "node": name,
+        "id": copy["node"],
+        "unassigned.reason": info.get("reason"),
+        "unassigned.at": info.get("at"),
+        "unassigned.details": info.get("details"),
+        "recoverysource.type": copy.get("recovery_source", {}).get("type", "").lower() or None,
+    }
+
+
+def _host(node: dict[str, Any]) -> str | None:
+    return node.get("transport_address", "").rpartition(":")[0] or None
 
 
 async def aliases(request: RestRequest) -> Table:

@@ -10,13 +10,15 @@ from typing import Any
 import msgspec
 
 from hanse.cluster import requests as actions
+from hanse.cluster.allocation.commands import COMMANDS
 from hanse.cluster.requests import (
-    AllocateStalePrimary,
+    ExplainAllocation,
     Health,
     ReadNodes,
     ReadSettings,
     ReadState,
     Reroute,
+    RerouteCommand,
     UpdateSettings,
 )
 from hanse.errors import ActionRequestValidationError, IllegalArgumentError
@@ -68,6 +70,8 @@ def register(routes: Routes) -> None:
     add("GET", "/_cluster/stats", _plain(actions.STATS))
     add("GET", "/_cluster/pending_tasks", _plain(actions.PENDING_TASKS))
     add("POST", "/_cluster/reroute", reroute)
+    add("GET", "/_cluster/allocation/explain", explain_allocation)
+    add("POST", "/_cluster/allocation/explain", explain_allocation)
     add("GET", "/_nodes", nodes_info)
     add("GET", "/_nodes/stats", nodes_stats)
     add("GET", "/_nodes/stats/{metric}", nodes_stats)
@@ -160,17 +164,63 @@ def _object(body: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 async def reroute(request: RestRequest) -> RestResponse:
-    """`metric` adds that part of the state. Copies are not moved: there is nowhere to move one to."""
-    request.accept("dry_run", "retry_failed", "master_timeout", "timeout")
-    explain, metrics = request.flag("explain"), request.names("metric")
-    dry_run = request.flag("dry_run")
-    commands = tuple(_stale_primary(command) for command in request.json_object().get("commands") or ())
-    answer = await request.run(actions.REROUTE, Reroute(() if dry_run else commands))
-    if metrics and "none" not in metrics:
-        answer["state"] |= await request.run(actions.STATE, ReadState(metrics))
-    if explain:
-        answer["explanations"] = []
-    return RestResponse.json(answer)
+    """`metric` adds that part of the state."""
+    request.accept("master_timeout", "timeout")
+    body = request.json_object()
+    unknown = sorted(set(body) - {"commands", "dry_run"})
+    if unknown:
+        raise IllegalArgumentError(f"[cluster_reroute] unknown field [{unknown[0]}]")
+    commands = body.get("commands") or ()
+    if not isinstance(commands, list | tuple):
+        raise IllegalArgumentError("[cluster_reroute] failed to parse field [commands]: not an array")
+    asked = Reroute(
+        tuple(_command(command) for command in commands),
+        dry_run=request.flag("dry_run") or body.get("dry_run") is True,
+        explain=request.flag("explain"),
+        retry_failed=request.flag("retry_failed"),
+        metrics=request.names("metric"),
+    )
+    return RestResponse.json(await request.run(actions.REROUTE, asked))
+
+
+def _command(command: Any) -> RerouteCommand:
+    """`{"move": {"index": ..., ...}}`."""
+    if not isinstance(command, dict) or len(command) != 1:
+        raise IllegalArgumentError("[cluster_reroute] a command is an object with its name as the only field")
+    ((kind, fields),) = command.items()
+    if kind not in COMMANDS:
+        raise IllegalArgumentError(f"Unknown AllocationCommand [{kind}]")
+    if not isinstance(fields, dict):
+        raise IllegalArgumentError(f"[{kind}] failed to parse: not an object")
+    for name in fields:
+        if name not in COMMANDS[kind]:
+            raise IllegalArgumentError(f"[{kind}] unknown field [{name}]")
+    for name in COMMANDS[kind]:
+        if name not in fields and name not in ("allow_primary", "accept_data_loss"):
+            raise IllegalArgumentError(f"[{kind}] missing the {name} parameter")
+    try:
+        return msgspec.convert({"kind": kind, **fields}, RerouteCommand, strict=False)
+    except msgspec.ValidationError as error:
+        raise IllegalArgumentError(f"[{kind}] failed to parse: {error}") from error
+
+
+async def explain_allocation(request: RestRequest) -> RestResponse:
+    """The shard is named in the body or by parameters, not by both."""
+    request.accept("master_timeout", "include_disk_info")
+    body = request.json_object()
+    fields = ("index", "shard", "primary", "current_node")
+    unknown = sorted(set(body) - set(fields))
+    if unknown:
+        raise IllegalArgumentError(f"[cluster_allocation_explain_request] unknown field [{unknown[0]}]")
+    given = {name: text for name in fields if (text := request.text(name)) is not None}
+    if given and body:
+        raise IllegalArgumentError("Parameters must be passed in either the body or the query string, not both")
+    try:
+        asked = msgspec.convert(given or body, ExplainAllocation, strict=False)
+    except msgspec.ValidationError as error:
+        raise IllegalArgumentError(f"[cluster_allocation_explain_request] failed to parse: {error}") from error
+    asked = msgspec.structs.replace(asked, include_yes_decisions=request.flag("include_yes_decisions"))
+    return RestResponse.json(await request.run(actions.ALLOCATION_EXPLAIN, asked))
 
 
 async def health_report(request: RestRequest) -> RestResponse:
@@ -178,16 +228,6 @@ async def health_report(request: RestRequest) -> RestResponse:
     indicator = request.path("indicator") if request.has_path("indicator") else None
     asked = actions.ReadHealthReport(indicator, request.flag("verbose", True))
     return RestResponse.json(await request.run(actions.HEALTH_REPORT, asked))
-
-
-def _stale_primary(command: Any) -> AllocateStalePrimary:
-    """The one command there is; Elasticsearch's name for taking a copy as it is."""
-    if not isinstance(command, dict) or list(command) != ["allocate_stale_primary"]:
-        raise IllegalArgumentError("shard copies cannot be moved: this cluster has one node")
-    try:
-        return msgspec.convert(command["allocate_stale_primary"], AllocateStalePrimary)
-    except msgspec.ValidationError as error:
-        raise IllegalArgumentError(f"[allocate_stale_primary] failed to parse: {error}") from error
 
 
 async def nodes_info(request: RestRequest) -> RestResponse:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from tests.cluster.conftest import initializing
 
 from hanse.cluster.allocation.events import started, with_member, without_member
 from hanse.cluster.allocation.reroute import reroute
@@ -64,13 +65,7 @@ class Harbour:
 
     def start(self) -> None:
         """Everything that opens or fills up gets there, and what follows from it too."""
-        while reports := [
-            (self.state.indices[name].uuid, number, copy.allocation_id)
-            for name, shards in self.state.routing.items()
-            for number, shard in enumerate(shards)
-            for copy in shard.copies
-            if not copy.is_active
-        ]:
+        while reports := initializing(self.state):
             self.commit(started(self.state, reports, self.now_ms))
 
     def shard(self, name: str = "herring", number: int = 0) -> ShardRouting:

@@ -32,12 +32,15 @@ class Cluster(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
+        """Three nodes and an index that has begun, so that few events make something interesting."""
         self.state = ClusterState("lübeck", "uuid")
         self.now_ms = 1_000_000
         self.starts = 0
         self.uuids = 0
-        self.join("a")
-        self.join("b")
+        for node in ("a", "b", "c"):
+            self.join(node)
+        self.create("herring", 2, 1)
+        self.settle()
 
     def commit(self, changed: ClusterState) -> None:
         before = self.state
@@ -88,9 +91,11 @@ class Cluster(RuleBasedStateMachine):
         if len(self.state.nodes) > 1:
             self.commit(without_member(self.state, node, "disconnected", self.now_ms))
 
-    @rule(node=nodes)
-    def step_down(self, node: str) -> None:
+    @rule(node=nodes, stops=st.booleans())
+    def step_down(self, node: str, stops: bool) -> None:
         self.commit(stepping_down(self.state, node))
+        if stops:
+            self.leave(node)
 
     @rule(name=names, shards=st.integers(1, 3), replicas=st.integers(0, 3))
     def create(self, name: str, shards: int, replicas: int) -> None:
@@ -156,6 +161,10 @@ class Cluster(RuleBasedStateMachine):
         self.commit(started(self.state, [report], self.now_ms))
 
     @rule()
+    def settle(self) -> None:
+        for _ in range(5):
+            self.start_all()
+
     def start_all(self) -> None:
         self.commit(started(self.state, self.initializing(), self.now_ms))
 
@@ -253,5 +262,5 @@ class Cluster(RuleBasedStateMachine):
 
 TestCluster = Cluster.TestCase
 TestCluster.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -5,10 +5,19 @@ No I/O, no clock but the `now_ms` passed in, and the same input gives the same o
 commit and assigns what is to be assigned; `deciders.py` says with a sentence where a copy may lie.
 """
 
-from hanse.cluster.allocation.events import failed, reopened, started, stepping_down, with_member, without_member
+from hanse.cluster.allocation.events import (
+    emptied,
+    failed,
+    reopened,
+    started,
+    stepping_down,
+    with_member,
+    without_member,
+)
 from hanse.cluster.allocation.reroute import next_wakeup_ms, reroute
 
 __all__ = [
+    "emptied",
     "failed",
     "next_wakeup_ms",
     "reopened",

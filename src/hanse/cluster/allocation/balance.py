@@ -55,7 +55,7 @@ def move_forbidden(draft: Draft) -> None:
 def rebalance(draft: Draft) -> None:
     """Begins the moves that even out most, as many as may run at a time and only while nothing else fills up."""
     most = draft.settings.read(cluster_rules.CONCURRENT_REBALANCE)
-    while _settled(draft) and (most < 0 or sum(1 for _ in moving(draft)) < most):
+    while is_settled(draft) and (most < 0 or sum(1 for _ in moving(draft)) < most):
         moves = list(_gains(draft))
         if not moves:
             return
@@ -67,7 +67,7 @@ def moving(draft: Draft) -> Iterator[ShardCopy]:
     return (copy for at in draft.shards() for copy in draft[at].copies if copy.state == "RELOCATING")
 
 
-def _settled(draft: Draft) -> bool:
+def is_settled(draft: Draft) -> bool:
     """Balance waits until every copy that can be filled has been."""
     allow = draft.settings.read(cluster_rules.ALLOW_REBALANCE)
     for at in draft.shards():

@@ -35,11 +35,27 @@ def assign(draft: Draft, at: Shard, info: Unassigned, node: str, *, started: boo
     draft[at] = replaced(shard, copies=(*shard.copies, copy), unassigned=tuple(left))
 
 
+def begin_anew(draft: Draft, at: Shard, info: Unassigned, node: str, *, empty: bool) -> None:
+    """The primary begins a new log, from what the node holds or from nothing. What others hold is of the old one."""
+    assign(draft, at, info, node)
+    shard = draft[at]
+    marked = tuple(
+        replaced(copy, begins_log=True, begins_empty=empty) if copy.is_primary else copy for copy in shard.copies
+    )
+    draft[at] = replaced(shard, copies=marked, in_sync=(node,))
+
+
 def start(draft: Draft, at: Shard, copy: ShardCopy) -> None:
     """The copy has everything. A target takes the place of its source, and a new primary begins a new term."""
     shard = draft[at]
     fresh = replaced(
-        copy, state="STARTED", relocating_node=None, unassigned_info=None, begins_log=False, since_ms=draft.now_ms
+        copy,
+        state="STARTED",
+        relocating_node=None,
+        unassigned_info=None,
+        begins_log=False,
+        begins_empty=False,
+        since_ms=draft.now_ms,
     )
     source = shard.on(copy.relocating_node) if copy.relocating_node else None
     kept = [other for other in shard.copies if other is not copy and other is not source]
@@ -124,6 +140,12 @@ def retire(draft: Draft, at: Shard, copy: ShardCopy) -> None:
     shard = draft[at]
     draft[at] = replaced(shard, copies=tuple(other for other in shard.copies if other is not copy))
     if draft[at].active_primary is not None:
+        _leave_in_sync(draft, at, copy.node)
+
+
+def forsake(draft: Draft, at: Shard, copy: ShardCopy) -> None:
+    """The copy is about to throw away what its node holds, so the shard must not count on that any more."""
+    if draft[at].active_primary is not None and not copy.is_primary:
         _leave_in_sync(draft, at, copy.node)
 
 

@@ -77,6 +77,9 @@ class Draft:
     def has(self, name: str) -> bool:
         return name in self._routing
 
+    def __contains__(self, at: Shard) -> bool:
+        return at.index in self._indices and 0 <= at.number < len(self._routing.get(at.index, ()))
+
     def __getitem__(self, at: Shard) -> ShardRouting:
         return self._routing[at.index][at.number]
 

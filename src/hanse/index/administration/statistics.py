@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hanse.cluster.state import IndexMetadata
+from hanse.cluster.shard_health import index_counts
 from hanse.cluster.updates import ClusterService
 from hanse.index.administration.requests import ByNames, Stats
 from hanse.index.service import Indices
@@ -63,7 +63,7 @@ class IndexStatistics:
             started += index.number_of_shards
             answer[name] = {
                 "uuid": index.uuid,
-                "health": health_of(index),
+                "health": index_counts(self._cluster.state, name).status,
                 "status": "open",
                 "primaries": _without_shard_parts(merged),
                 "total": _without_shard_parts(merged),
@@ -144,11 +144,6 @@ def _segment(stats: dict[str, Any]) -> dict[str, Any]:
         "compound": False,
         "attributes": {},
     }
-
-
-def health_of(index: IndexMetadata, data_nodes: int = 1) -> str:
-    """Green when every wanted copy can be there: one node holds no replica beside its primary."""
-    return "green" if index.number_of_replicas < data_nodes else "yellow"
 
 
 def added(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
