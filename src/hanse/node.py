@@ -54,6 +54,8 @@ from hanse.rest.application import all_routes
 from hanse.rest.server import HttpServer
 from hanse.search import actions as search_actions
 from hanse.search.contexts import Contexts
+from hanse.search.copies import Copies
+from hanse.search.distribute import Distribution
 from hanse.search.document_view import SecuredDocumentView
 from hanse.security import setup as security_setup
 from hanse.security.bootstrap import ensure_elastic_password
@@ -66,6 +68,7 @@ from hanse.security.trust.setup import TrustByInvitation
 from hanse.security.trust.trusted import authorities
 from hanse.settings import elasticsearch_yml, network
 from hanse.settings import node_settings as declared
+from hanse.settings.cluster_settings import USE_ADAPTIVE_REPLICA_SELECTION
 from hanse.settings.keystore import Keystore
 from hanse.settings.registry import Scope, Settings, SettingsRegistry, boolean
 from hanse.tasks import Tasks
@@ -308,6 +311,11 @@ class Node:
         index_administration.register(self.actions, self.cluster, self.indices, refreshing)
         document_actions.register(self.actions, primaries, refreshing, self.settings, SecuredDocumentView())
         search_actions.register(self.actions, self.indices, self.contexts)
+        copies = Copies(
+            self.cluster, self.indices, lambda: self._effective_settings().read(USE_ADAPTIVE_REPLICA_SELECTION)
+        )
+        self.distribution = Distribution(self.cluster, self.indices, copies, self.contexts, self.nodes)
+        self.distribution.register(self.actions)
         version = self.settings.read(declared.COMPATIBILITY_VERSION)
         administration = ClusterAdministration(
             self.cluster,
@@ -379,7 +387,7 @@ class Node:
         )
         remote_nodes.register(self.actions, lambda: list(self.cluster.state.nodes.values()))
         remote_status.register(self.actions, self.remotes)
-        remote_search.register(self.actions, self.cluster, self.indices, self.remotes, self.contexts)
+        remote_search.register(self.actions, self.cluster, self.indices, self.remotes, self.distribution)
         leader.register(self.actions, self.cluster, self.indices, self._tasks)
         follow_actions.register(self.actions, actions)
         auto_follow_actions.register(self.actions, self.auto_follow)

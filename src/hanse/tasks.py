@@ -7,12 +7,14 @@ Tests: tests/test_tasks.py.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 import structlog
 
 log = structlog.get_logger(__name__)
+
+R = TypeVar("R")
 
 
 class Tasks:
@@ -48,3 +50,20 @@ class Tasks:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+async def together(work: Sequence[Coroutine[Any, Any, R]]) -> list[R]:
+    """Runs all side by side; the results in the order of `work`. The first that raises ends the others."""
+    if len(work) == 1:
+        return [await work[0]]
+    try:
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(one) for one in work]
+    except BaseExceptionGroup as failed:
+        raise _first(failed) from failed
+    return [task.result() for task in running]
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -50,6 +50,8 @@ class IndexService:
         self._own_id = own_id
         self.copies: dict[int, LocalCopy] = {}
         self.shards: list[Shard] = []
+        self.is_whole = False
+        """Every shard may be searched here."""
         self._take(metadata)
         self._make_mapper()
 
@@ -112,6 +114,13 @@ class IndexService:
         self.shards = [
             copy.shard for _, copy in sorted(self.copies.items()) if copy.is_serving and copy.shard is not None
         ]
+        shards = range(self.metadata.number_of_shards)
+        self.is_whole = all(self.may_be_searched(number) for number in shards)
+
+    def may_be_searched(self, number: int) -> bool:
+        """The copy here serves and has what a refresh promised: a refresh reaches the primary and active copies."""
+        copy = self.copies.get(number)
+        return copy is not None and copy.is_serving and (copy.assigned.is_active or copy.assigned.is_primary)
 
     def routing(self, number: int) -> ShardRouting:
         """Which nodes have copies of a shard now."""

@@ -92,6 +92,11 @@ class Indices:
 
     # -- looking up
 
+    @property
+    def own_id(self) -> str:
+        """The id of this node."""
+        return self._own_id()
+
     def get(self, name: str) -> IndexService:
         """The open index with this name. Raises IndexNotFoundError, IndexClosedError or, while it opens, a 503."""
         service = self._services.get(name)
@@ -182,6 +187,7 @@ class Indices:
         own_id = self._own_id()
         for number, shard in enumerate(routing):
             self._take_shard(service, number, shard.on(own_id), shard)
+        service.show()
 
     def _take_shard(
         self, service: IndexService, number: int, assigned: ShardCopy | None, routing: ShardRouting

@@ -7,9 +7,8 @@ which cluster. Tests: tests/remote/test_search.py and tests/journeys/.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,11 +20,11 @@ from hanse.index.service import Indices
 from hanse.remote.clusters_section import LOCAL, clusters_section, failed_cluster, finished_cluster
 from hanse.remote.registry import RemoteClusters
 from hanse.remote.resolve import resolve_local
-from hanse.search.contexts import Contexts
-from hanse.search.coordinate import search_local
+from hanse.search.distribute import Distribution
 from hanse.search.field_caps import field_caps_local, merge_field_caps
 from hanse.search.merge import merge
 from hanse.search.request import FIELD_CAPS, SEARCH, FieldCapsRequest, FieldCapsResult, SearchRequest, SearchResult
+from hanse.tasks import together
 from hanse.transport.actions import Action, ActionRegistry, Call
 
 R = TypeVar("R")
@@ -34,18 +33,20 @@ R = TypeVar("R")
 class CrossClusterSearch:
     """Runs searches over local indices and remote clusters."""
 
-    def __init__(self, cluster: ClusterService, indices: Indices, remotes: RemoteClusters, contexts: Contexts) -> None:
+    def __init__(
+        self, cluster: ClusterService, indices: Indices, remotes: RemoteClusters, distribution: Distribution
+    ) -> None:
         self._cluster = cluster
         self._indices = indices
         self._remotes = remotes
-        self._contexts = contexts
+        self._distribution = distribution
 
     async def search(self, call: Call, request: SearchRequest) -> SearchResult:
         remotes = call.targets.remotes
         if request.scroll is not None and call.origin.kind == "transport":
             raise IllegalArgumentError("[scroll] cannot be opened by another cluster: no context crosses the border")
         if not remotes:
-            return await search_local(self._indices, call, request, self._contexts)
+            return await self._distribution.search(call, request)
         if request.scroll is not None:
             raise IllegalArgumentError(
                 "[scroll] cannot be used across clusters: page with [search_after] over a unique sort instead"
@@ -73,9 +74,9 @@ class CrossClusterSearch:
 
     async def _merged(self, call: Call, request: SearchRequest) -> SearchResult:
         remotes = call.targets.remotes
-        work: dict[str, Awaitable[SearchResult | HanseError]] = {}
+        work: dict[str, Coroutine[Any, Any, SearchResult | HanseError]] = {}
         if call.targets.has_local:
-            work[LOCAL] = search_local(self._indices, call, msgspec.structs.replace(request, final_reduce=False))
+            work[LOCAL] = self._distribution.search(call, msgspec.structs.replace(request, final_reduce=False))
         for alias, names in remotes.items():
             sub_request = msgspec.structs.replace(request, indices=names, cluster_alias=alias, final_reduce=False)
             work[alias] = self._settled(call, alias, SEARCH, sub_request)
@@ -97,7 +98,7 @@ class CrossClusterSearch:
     async def field_caps(self, call: Call, request: FieldCapsRequest) -> FieldCapsResult:
         """A failing remote is reported under `failures` when another cluster answered."""
         remotes = call.targets.remotes
-        work: dict[str, Awaitable[FieldCapsResult | HanseError]] = {}
+        work: dict[str, Coroutine[Any, Any, FieldCapsResult | HanseError]] = {}
         if call.targets.has_local:
             work[LOCAL] = field_caps_local(self._indices, call, request)
         for alias, names in remotes.items():
@@ -121,7 +122,7 @@ class CrossClusterSearch:
 
     async def resolve(self, call: Call, request: ByNames) -> dict[str, Any]:
         """`_resolve/index`: remote names come back with their alias in front."""
-        work: dict[str, Awaitable[dict[str, Any] | HanseError]] = {}
+        work: dict[str, Coroutine[Any, Any, dict[str, Any] | HanseError]] = {}
         for alias, names in call.targets.remotes.items():
             work[alias] = self._settled(call, alias, RESOLVE, msgspec.structs.replace(request, indices=names))
         outcomes = await all_or_none(work)
@@ -160,28 +161,9 @@ def wrapped(alias: str, cause: HanseError) -> RemoteTransportError:
     return error
 
 
-async def all_or_none(work: Mapping[str, Awaitable[R | HanseError]]) -> dict[str, R | HanseError]:
+async def all_or_none(work: Mapping[str, Coroutine[Any, Any, R | HanseError]]) -> dict[str, R | HanseError]:
     """Awaits everything side by side; the first that raises cancels the others (remotes get a cancel frame)."""
-    if len(work) == 1:
-        ((name, awaitable),) = work.items()
-        return {name: await awaitable}
-    outcomes: dict[str, R | HanseError] = {}
-
-    async def keep(name: str, awaitable: Awaitable[R | HanseError]) -> None:
-        outcomes[name] = await awaitable
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for name, awaitable in work.items():
-                group.create_task(keep(name, awaitable), name=f"search on {name}")
-    except BaseExceptionGroup as failed:
-        raise _first(failed) from failed
-    return {name: outcomes[name] for name in work}
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+    return dict(zip(work, await together(list(work.values())), strict=True))
 
 
 def register(
@@ -189,9 +171,9 @@ def register(
     cluster: ClusterService,
     indices: Indices,
     remotes: RemoteClusters,
-    contexts: Contexts,
+    distribution: Distribution,
 ) -> None:
-    searches = CrossClusterSearch(cluster, indices, remotes, contexts)
+    searches = CrossClusterSearch(cluster, indices, remotes, distribution)
     registry.register(SEARCH, searches.search)
     registry.register(FIELD_CAPS, searches.field_caps)
     registry.register(RESOLVE, searches.resolve)

@@ -71,14 +71,7 @@ async def search_local(
 ) -> SearchResult:
     """The answer of the local shards of `call.targets`. With `final_reduce` off, hits reach from 0 to from + size."""
     started = perf_counter()
-    if len(request.body) > BODY_ON_LOOP_BYTES_MAX:
-        body = await asyncio.get_running_loop().run_in_executor(None, parse_request, request)
-    else:
-        body = parse_request(request)
-    if body.query is not None and (b'"terms"' in request.body or b'"more_like_this"' in request.body):
-        body = await resolve_lookups(call, body)
-    if body.indices_boost:
-        _check_boosted(indices, body, request)
+    body = await read_body(indices, call, request)
     if contexts is not None and body.pit_id is not None:
         with contexts.pit_views(call, body) as views:
             result = await search_views(views, [], body, request)
@@ -90,6 +83,19 @@ async def search_local(
             result = await search_views(views, failures, body, request)
     result.took_ms = int((perf_counter() - started) * 1000)
     return result
+
+
+async def read_body(indices: Indices, call: Call, request: SearchRequest) -> SearchBody:
+    """What is asked, with the values that it takes from documents."""
+    if len(request.body) > BODY_ON_LOOP_BYTES_MAX:
+        body = await asyncio.get_running_loop().run_in_executor(None, parse_request, request)
+    else:
+        body = parse_request(request)
+    if body.query is not None and (b'"terms"' in request.body or b'"more_like_this"' in request.body):
+        body = await resolve_lookups(call, body)
+    if body.indices_boost:
+        _check_boosted(indices, body, request)
+    return body
 
 
 def _check_boosted(indices: Indices, body: SearchBody, request: SearchRequest) -> None:
@@ -105,8 +111,33 @@ def _check_boosted(indices: Indices, body: SearchBody, request: SearchRequest) -
 async def search_views(
     views: Sequence[ShardView], failures: list[ShardFailure], body: SearchBody, request: SearchRequest
 ) -> SearchResult:
-    limit = body.from_ + body.size
     now_ms = request.now_ms if request.now_ms is not None else int(datetime.now(UTC).timestamp() * 1000)
+    result = await query_views(views, failures, body, request, now_ms)
+    if result.failed:
+        check_failures(result, request)
+    if body.collapse is not None and body.collapse.get("inner_hits") and result.hits:
+        await expand_groups(
+            result.hits,
+            body,
+            lambda group, asked: _again(views, group, asked, request, now_ms),
+            totals_as_int=request.total_hits_as_int,
+        )
+    return result
+
+
+def check_failures(result: SearchResult, request: SearchRequest) -> None:
+    """Raises what a search ends with of which no shard answered, or not all although all have to."""
+    if not result.successful:
+        raise all_shards_failed(result.failures)
+    if request.allow_partial_search_results is False:
+        raise partial_failure(result.failures)
+
+
+async def query_views(
+    views: Sequence[ShardView], failures: list[ShardFailure], body: SearchBody, request: SearchRequest, now_ms: int
+) -> SearchResult:
+    """What these shards find; when none of them answers, that is the result too."""
+    limit = body.from_ + body.size
     if not views:
         _check_without_index(body, request, now_ms)
     answered: list[Answered] = []
@@ -131,19 +162,7 @@ async def search_views(
         )
         for outcome in outcomes:
             _take(outcome, answered, failures)
-    if failures and not answered:
-        raise all_shards_failed(failures)
-    if failures and request.allow_partial_search_results is False:
-        raise partial_failure(failures)
-    result = await _reduced(answered, failures, body, request)
-    if body.collapse is not None and body.collapse.get("inner_hits") and result.hits:
-        await expand_groups(
-            result.hits,
-            body,
-            lambda group, asked: _again(views, group, asked, request, now_ms),
-            totals_as_int=request.total_hits_as_int,
-        )
-    return result
+    return await _reduced(answered, failures, body, request)
 
 
 async def _again(
@@ -175,12 +194,16 @@ def _planned(
     except _WHOLE_REQUEST:
         raise
     except HanseError as error:
-        failures.append(shard_failure(_shown_index(view, cluster_alias), view.number, error, view.index_uuid))
+        failures.append(_failure(view, cluster_alias, error))
     except ValueError as error:
         # The engine refuses what it cannot run (a pattern with too many states, a value out of range).
         cause = QueryShardError(f"failed to create query: {error}", index_uuid=view.index_uuid, index=view.index)
-        failures.append(shard_failure(_shown_index(view, cluster_alias), view.number, cause, view.index_uuid))
+        failures.append(_failure(view, cluster_alias, cause))
     return None
+
+
+def _failure(view: ShardView, cluster_alias: str, error: HanseError) -> ShardFailure:
+    return shard_failure(_shown_index(view, cluster_alias), view.number, error, view.index_uuid, view.node)
 
 
 def _shown_index(view: ShardView, cluster_alias: str) -> str:
@@ -196,10 +219,10 @@ def _query(view: ShardView, plan: Plan, body: SearchBody, limit: int) -> Answere
     except _WHOLE_REQUEST:
         raise
     except HanseError as error:
-        return shard_failure(_shown_index(view, plan.context.cluster_alias), view.number, error, view.index_uuid)
+        return _failure(view, plan.context.cluster_alias, error)
     except ValueError as error:
         cause = QueryShardError(f"failed to execute query: {error}", index_uuid=view.index_uuid, index=view.index)
-        return shard_failure(_shown_index(view, plan.context.cluster_alias), view.number, cause, view.index_uuid)
+        return _failure(view, plan.context.cluster_alias, cause)
 
 
 def _take(outcome: Answered | ShardFailure, answered: list[Answered], failures: list[ShardFailure]) -> None:
@@ -274,8 +297,6 @@ def _count_fetch_failures(result: SearchResult, failed: list[ShardFailure]) -> N
     result.failures = [*result.failures, *failed]
     result.failed += len(failed)
     result.successful -= len(failed)
-    if not result.successful:
-        raise all_shards_failed(result.failures)
 
 
 def reduce_phases(shards: int, batch: int) -> int:
@@ -356,7 +377,7 @@ def _fetch_shard(
     except _WHOLE_REQUEST:
         raise
     except HanseError as error:
-        return shard_failure(_shown_index(view, request.cluster_alias), view.number, error, view.index_uuid)
+        return _failure(view, request.cluster_alias, error)
     view.reader.shard.counters.fetch(perf_counter() - started)
     return hits
 
@@ -364,7 +385,7 @@ def _fetch_shard(
 def _profile(shard: Answered, cluster_alias: str) -> dict[str, Any]:
     """The shape of a profile; the engine does not measure its parts."""
     return {
-        "id": f"[_local][{_shown_index(shard.view, cluster_alias)}][{shard.view.number}]",
+        "id": f"[{shard.view.node}][{_shown_index(shard.view, cluster_alias)}][{shard.view.number}]",
         "searches": [{"query": [], "rewrite_time": 0, "collector": []}],
         "aggregations": [],
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import orjson
 
 from hanse.errors import IllegalArgumentError, XContentParseError
@@ -21,7 +22,7 @@ Search = Callable[[SearchBody, SearchRequest], Awaitable[SearchResult]]
 
 
 async def expand_groups(hits: list[Hit], body: SearchBody, search: Search, *, totals_as_int: bool) -> None:
-    """Adds `inner_hits` to every hit. `search` runs a body over the same shards."""
+    """Adds `inner_hits` to every hit. `search` runs a body, which the request has as bytes, over the same shards."""
     assert body.collapse is not None
     wanted = body.collapse.get("inner_hits")
     if not wanted:
@@ -52,6 +53,7 @@ async def _group(hit: Hit, body: SearchBody, settings: dict[str, Any], search: S
     group = parse_request(request)
     group = SearchBody(**{name: getattr(group, name) for name in SearchBody.__dataclass_fields__ if name != "plans"})
     group.query = {"bool": {"must": [body.query or {"match_all": {}}], "filter": [same]}}
-    rendered = render(await search(group, request), request)
+    whole = msgspec.structs.replace(request, body=orjson.dumps({**members, "query": group.query}))
+    rendered = render(await search(group, whole), request)
     hits = rendered[rendered.index(b'"hits":{') : -1]
     return orjson.dumps(name) + b":{" + hits + b"}"

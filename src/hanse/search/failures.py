@@ -20,10 +20,12 @@ def error_object(error: HanseError) -> dict[str, Any]:
     return rendered
 
 
-def shard_failure(index: str, shard: int, error: HanseError, index_uuid: str | None = None) -> ShardFailure:
+def shard_failure(
+    index: str, shard: int, error: HanseError, index_uuid: str | None = None, node: str = ""
+) -> ShardFailure:
     if isinstance(error, QueryShardError) and index_uuid is not None:
         error.metadata["index_uuid"] = index_uuid
-    return ShardFailure(shard, index, error_object(error), status=error.status)
+    return ShardFailure(shard, index, error_object(error), node or None, error.status)
 
 
 def failure_object(failure: ShardFailure) -> dict[str, Any]:
@@ -76,6 +78,11 @@ def _root(error: HanseError) -> HanseError:
     without_cause = _as_error({"type": error.name, "reason": error.reason, **error.metadata}, error.status)
     without_cause.caused_by = None
     return without_cause
+
+
+def from_failure(failure: ShardFailure) -> HanseError:
+    """The error that the shard failed with."""
+    return _as_error(failure.reason, failure.status)
 
 
 def _as_error(reason: dict[str, Any], status: int) -> HanseError:

@@ -23,9 +23,12 @@ from hanse.search.request import Hit, SearchRequest, SearchResult
 from hanse.search.sort import comparator
 
 
-def merge(results: Sequence[SearchResult], request: SearchRequest) -> SearchResult:
-    """One result of many, sliced to the page. Hits must reach from 0 to from + size of each; see `coordinate.py`."""
-    body = parse_request(request)
+def merge(results: Sequence[SearchResult], request: SearchRequest, body: SearchBody | None = None) -> SearchResult:
+    """One result of many, sliced to the page, or with `final_reduce` off from 0 to its end. Hits must reach from 0 to
+    from + size of each; see `coordinate.py`. `body` is given where it is not just what the request says."""
+    if body is None:
+        body = parse_request(request)
+    start = body.from_ if request.final_reduce else 0
     hits = in_order([hit for result in results for hit in result.hits], body, results)
     total, relation = merged_total(results, body)
     scores = [result.max_score for result in results if result.max_score is not None]
@@ -40,7 +43,7 @@ def merge(results: Sequence[SearchResult], request: SearchRequest) -> SearchResu
         total=total,
         relation=relation,
         max_score=max(scores, default=None),
-        hits=hits[body.from_ : body.from_ + body.size],
+        hits=hits[start : body.from_ + body.size],
         num_reduce_phases=sum(result.num_reduce_phases for result in results) + 1,
         sort_kinds=next((result.sort_kinds for result in results if result.sort_kinds), ()),
     )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hanse.errors import HanseError, ShardFailedError
+from hanse.errors import HanseError, IndexNotFoundError, ShardFailedError
 from hanse.index.service import IndexService, Indices
 from hanse.index.shard import Shard, ShardReader
 from hanse.search.failures import shard_failure
 from hanse.search.plan import Shape
 from hanse.search.request import ShardFailure
 from hanse.transport.actions import Target, Targets
+
+SHARDS = "_shards:"
 
 
 @dataclass(slots=True)
@@ -29,6 +31,7 @@ class ShardView:
     ordinal: int
     shards: int = 1
     aliases: tuple[str, ...] = ()
+    node: str = ""
 
     def shape(self, cluster_alias: str) -> Shape:
         reader = self.reader
@@ -75,11 +78,39 @@ def acquire_views(
             except HanseError as error:
                 failures.append(shard_failure(target.index, shard.number, error, service.uuid))
                 continue
-            views.append(_view(service, target, reader, shard.number, len(views)))
+            views.append(_view(service, target, reader, shard.number, len(views), indices.own_id))
     return views, failures
 
 
-def _view(service: IndexService, target: Target, reader: ShardReader, number: int, ordinal: int) -> ShardView:
+Named = Mapping[str, Sequence[tuple[int, int]]]
+"""By index the shards to search, each with its number among all shards of the search."""
+
+
+def acquire_named(indices: Indices, targets: Targets, named: Named) -> tuple[list[ShardView], list[ShardFailure]]:
+    """Views of just these shards. One that does not serve here, or whose index is no target, is a failure."""
+    views: list[ShardView] = []
+    failures: list[ShardFailure] = []
+    by_index = {target.index: target for target in targets.local}
+    for index, shards in named.items():
+        for number, ordinal in shards:
+            uuid = None
+            try:
+                target = by_index.get(index)
+                if target is None:
+                    raise IndexNotFoundError.of(index)
+                service = indices.get(index)
+                uuid = service.uuid
+                reader = service.shard(number).reader()
+            except HanseError as error:
+                failures.append(shard_failure(index, number, error, uuid, indices.own_id))
+                continue
+            views.append(_view(service, target, reader, number, ordinal, indices.own_id))
+    return views, failures
+
+
+def _view(
+    service: IndexService, target: Target, reader: ShardReader, number: int, ordinal: int, node: str
+) -> ShardView:
     metadata = service.metadata
     return ShardView(
         reader,
@@ -89,8 +120,9 @@ def _view(service: IndexService, target: Target, reader: ShardReader, number: in
         metadata.uuid,
         number,
         ordinal,
-        len(service.shards),
+        metadata.number_of_shards,
         tuple(metadata.aliases) if metadata.aliases else (),
+        node,
     )
 
 
@@ -100,16 +132,23 @@ def release(views: Iterable[ShardView]) -> None:
 
 
 def _chosen(service: IndexService, target: Target, routing: str | None, preference: str | None) -> Iterable[Shard]:
-    """All shards, or those that routing values and `_shards:` preferences name."""
-    shards: list[Shard] = service.shards
-    wanted = _routing_values(target.routing, routing)
-    if wanted is not None:
-        numbers = {service.shard_for("", value).number for value in wanted}
-        shards = [shard for shard in shards if shard.number in numbers]
-    if preference is not None and preference.startswith("_shards:"):
-        named = preference[len("_shards:") :].partition("|")[0].split(",")
-        shards = [shard for shard in shards if str(shard.number) in named]
-    return shards
+    wanted = wanted_numbers(service, target, routing, preference)
+    return service.shards if wanted is None else [shard for shard in service.shards if shard.number in wanted]
+
+
+def wanted_numbers(
+    service: IndexService, target: Target, routing: str | None, preference: str | None
+) -> set[int] | None:
+    """The shards that routing values and a `_shards:` preference name; None for all."""
+    numbers: set[int] | None = None
+    values = _routing_values(target.routing, routing)
+    if values is not None:
+        numbers = {service.number_for("", value) for value in values}
+    if preference is not None and preference.startswith(SHARDS):
+        named = preference[len(SHARDS) :].partition("|")[0].split(",")
+        every = range(service.metadata.number_of_shards) if numbers is None else numbers
+        numbers = {number for number in every if str(number) in named}
+    return numbers
 
 
 def _routing_values(of_alias: str | None, of_request: str | None) -> set[str] | None:

@@ -59,6 +59,12 @@ CREATE_INDEX_BLOCK = boolean("cluster.blocks.create_index", False, _BOTH, "refus
 ALLOW_PARTIAL_RESULTS = boolean(
     "search.default_allow_partial_results", True, _BOTH, "a search answers although shards failed"
 )
+USE_ADAPTIVE_REPLICA_SELECTION = boolean(
+    "cluster.routing.use_adaptive_replica_selection",
+    True,
+    _BOTH,
+    "a search asks the copy of a shard that answers fastest; if not, all in turn",
+)
 MAX_BUCKETS = integer("search.max_buckets", 65535, _BOTH, "the most buckets an answer may hold", min=0)
 DEFAULT_SEARCH_TIMEOUT = time_s("search.default_search_timeout", -1, _BOTH, "time-out of a search that names none")
 DEFAULT_KEEP_ALIVE = time_s("search.default_keep_alive", 300, _BOTH, "how long a scroll lives that does not say")
