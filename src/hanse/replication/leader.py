@@ -9,6 +9,7 @@ import asyncio
 import time
 from typing import Any
 
+from hanse.cluster.node_actions import NO_SECTIONS
 from hanse.cluster.requests import STATE, ReadState
 from hanse.cluster.state import ClusterState, IndexMetadata
 from hanse.cluster.updates import ClusterService
@@ -72,7 +73,7 @@ class Leader:
 
     async def _check_monitor(self, call: Call, name: str) -> None:
         try:
-            await call.run(STATS, Stats(indices=(name,)))
+            await call.run(STATS, Stats(indices=(name,), metrics=NO_SECTIONS))
         except SecurityError as error:
             raise SecurityError(
                 f"insufficient privileges to follow index [{name}], privilege for action [{STATS.name}] is missing"
