@@ -292,7 +292,7 @@ class Node:
         tls = self._build_tls()
         self.gate = security.gate
         self.nodes = Nodes(self.cluster, self._hello, self._transport_tls, self._is_member)
-        broadcast = Broadcast(self.cluster, self.nodes)
+        self._broadcast = broadcast = Broadcast(self.cluster, self.nodes)
         self.membership = Membership(self.cluster, self.nodes, self._own_node, self.settings)
         self.membership.register(self.actions)
         self.indices = Indices(
@@ -306,7 +306,7 @@ class Node:
         CopyActions(self.indices).register(self.actions)
         self.contexts = Contexts()
         self._closers.append(self.contexts.close)
-        primaries = Primaries(self.cluster, self.indices, self.nodes)
+        self._primaries = primaries = Primaries(self.cluster, self.indices, self.nodes)
         refreshing = Refreshing(primaries)
         refreshing.register(self.actions)
         index_administration.register(self.actions, self.cluster, self.indices, refreshing, broadcast)
@@ -385,15 +385,22 @@ class Node:
         )
         self._closers.append(self.remotes.close)
         self.cluster.subscribe(self._settings_changed)
-        self.replication = Replication(self.cluster, self.indices, self.remotes, self._run_as)
-        self.auto_follow = AutoFollow(self.cluster, self.remotes, self._run_as)
+        self.replication = Replication(
+            self.cluster,
+            self.indices,
+            self.remotes,
+            self._run_as,
+            lambda: self._node_id,
+            is_client=self._is_remote_client,
+        )
+        self.auto_follow = AutoFollow(self.cluster, self.remotes, self._run_as, lambda: self._node_id)
         actions = follow_actions.FollowActions(
-            self.cluster, self.indices, self.remotes, self.replication, self.auto_follow
+            self._primaries, self._broadcast, self.remotes, self.replication, self.auto_follow
         )
         remote_nodes.register(self.actions, lambda: list(self.cluster.state.nodes.values()))
         remote_status.register(self.actions, self.remotes)
         remote_search.register(self.actions, self.cluster, self.indices, self.remotes, self.contexts)
-        leader.register(self.actions, self.cluster, self.indices, self._tasks)
+        leader.register(self.actions, self._primaries, self._tasks)
         follow_actions.register(self.actions, actions)
         auto_follow_actions.register(self.actions, self.auto_follow)
 
