@@ -20,11 +20,14 @@ from hanse import __version__
 from hanse.cluster import administration as cluster_administration
 from hanse.cluster import allocation
 from hanse.cluster.administration import ClusterAdministration
+from hanse.cluster.broadcast import Broadcast
+from hanse.cluster.cluster_stats import ClusterStatsActions
 from hanse.cluster.embedded.node_lock import NodeLock
 from hanse.cluster.engine import ENGINE_SETTINGS, Surroundings, open_engine
 from hanse.cluster.health_report import HealthReport
 from hanse.cluster.membership import MEMBERSHIP_SETTINGS, Membership, now_ms
 from hanse.cluster.names import ClusterNames
+from hanse.cluster.node_actions import NodeActions
 from hanse.cluster.nodes import Nodes
 from hanse.cluster.requests import UpdateSettings
 from hanse.cluster.security_entries import ClusterSecurityStore
@@ -34,7 +37,7 @@ from hanse.cluster.updates import ClusterService
 from hanse.errors import ConnectTransportError, FencedError, SettingsError
 from hanse.index import document_actions
 from hanse.index.administration import register as index_administration
-from hanse.index.administration.statistics import node_statistics
+from hanse.index.administration.statistics import node_statistics, summed_copies
 from hanse.index.copy_actions import CopyActions
 from hanse.index.primaries import Primaries
 from hanse.index.refreshing import Refreshing
@@ -292,6 +295,7 @@ class Node:
         tls = self._build_tls()
         self.gate = security.gate
         self.nodes = Nodes(self.cluster, self._hello, self._transport_tls, self._is_member)
+        self._broadcast = broadcast = Broadcast(self.cluster, self.nodes)
         self.membership = Membership(self.cluster, self.nodes, self._own_node, self.settings)
         self.membership.register(self.actions)
         self.indices = Indices(
@@ -305,10 +309,10 @@ class Node:
         CopyActions(self.indices).register(self.actions)
         self.contexts = Contexts()
         self._closers.append(self.contexts.close)
-        primaries = Primaries(self.cluster, self.indices, self.nodes)
+        self._primaries = primaries = Primaries(self.cluster, self.indices, self.nodes)
         refreshing = Refreshing(primaries)
         refreshing.register(self.actions)
-        index_administration.register(self.actions, self.cluster, self.indices, refreshing)
+        index_administration.register(self.actions, self.cluster, self.indices, refreshing, broadcast)
         document_actions.register(self.actions, primaries, refreshing, self.settings, SecuredDocumentView())
         search_actions.register(self.actions, self.indices, self.contexts)
         copies = Copies(
@@ -323,10 +327,19 @@ class Node:
             self._registry_of_settings,
             version=version,
             validators=(validate_remote_settings,),
-            gauges={"indices": lambda: node_statistics(self.indices), "tls": tls.gauges},
             after_update=self._verify_remotes,
         )
         cluster_administration.register(self.actions, self.cluster, administration)
+        NodeActions(
+            broadcast,
+            self.settings,
+            self._registry_of_settings,
+            version=version,
+            gauges={"indices": lambda: node_statistics(self.indices), "tls": tls.gauges},
+        ).register(self.actions)
+        ClusterStatsActions(
+            broadcast, self.settings, version=version, shards=lambda: summed_copies(self.indices)
+        ).register(self.actions)
         report = HealthReport(self.cluster, {"tls_certificates": tls.indicator})
         report.register(self.actions)
 
@@ -380,15 +393,22 @@ class Node:
         )
         self._closers.append(self.remotes.close)
         self.cluster.subscribe(self._settings_changed)
-        self.replication = Replication(self.cluster, self.indices, self.remotes, self._run_as)
-        self.auto_follow = AutoFollow(self.cluster, self.remotes, self._run_as)
+        self.replication = Replication(
+            self.cluster,
+            self.indices,
+            self.remotes,
+            self._run_as,
+            lambda: self._node_id,
+            is_client=self._is_remote_client,
+        )
+        self.auto_follow = AutoFollow(self.cluster, self.remotes, self._run_as, lambda: self._node_id)
         actions = follow_actions.FollowActions(
-            self.cluster, self.indices, self.remotes, self.replication, self.auto_follow
+            self._primaries, self._broadcast, self.remotes, self.replication, self.auto_follow
         )
         remote_nodes.register(self.actions, lambda: list(self.cluster.state.nodes.values()))
         remote_status.register(self.actions, self.remotes)
         remote_search.register(self.actions, self.cluster, self.indices, self.remotes, self.distribution)
-        leader.register(self.actions, self.cluster, self.indices, self._tasks)
+        leader.register(self.actions, self._primaries, self._tasks)
         follow_actions.register(self.actions, actions)
         auto_follow_actions.register(self.actions, self.auto_follow)
 

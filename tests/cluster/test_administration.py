@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 
 from hanse.cluster.administration import ClusterAdministration
-from hanse.cluster.requests import ReadNodes, ReadSettings, UpdateSettings
+from hanse.cluster.requests import ReadSettings, UpdateSettings
 from hanse.cluster.updates import ClusterService
 from hanse.errors import HanseError, IllegalArgumentError
 from hanse.node import registry_of_settings
@@ -29,7 +29,6 @@ def administration(cluster: ClusterService) -> ClusterAdministration:
         registry_of_settings(),
         version="9.2.0",
         validators=(refuse_rotterdam,),
-        gauges={"indices": lambda: {"docs": {"count": 3}}},
     )
 
 
@@ -107,50 +106,9 @@ async def test_defaults_show_this_node_but_no_secret(administration: ClusterAdmi
     assert "secret" not in str(defaults)
 
 
-@pytest.mark.parametrize(
-    ("names", "found"),
-    [
-        ((), True),
-        (("_all",), True),
-        (("_local",), True),
-        (("_master",), True),
-        (("n1",), True),
-        (("cr*",), True),
-        (("data:true",), True),
-        (("other", "none*"), False),
-    ],
-)
-async def test_which_nodes(administration: ClusterAdministration, names: tuple[str, ...], found: bool) -> None:
-    for read in (administration.nodes_info, administration.nodes_stats):
-        answer = await read(NOBODY, ReadNodes(names))
-        assert list(answer["nodes"]) == (["n1"] if found else [])
-        assert answer["_nodes"] == {"total": int(found), "successful": int(found), "failed": 0}
-
-
-async def test_metrics_choose_sections_of_a_node(administration: ClusterAdministration) -> None:
-    node = (await administration.nodes_info(NOBODY, ReadNodes(metrics=("http", "settings"))))["nodes"]["n1"]
-    assert node["http"]["publish_address"] == "127.0.0.1:9200"
-    assert node["settings"]["node"] == {"name": "crane", "attr": {"zone": "a"}}
-    assert "secret" not in str(node)
-    assert "jvm" not in node
-    assert (node["version"], node["attributes"]) == ("9.2.0", {"zone": "a"})
-
-
-async def test_gauges_of_other_rooms_are_sections(administration: ClusterAdministration) -> None:
-    every = (await administration.nodes_stats(NOBODY, ReadNodes()))["nodes"]["n1"]
-    assert every["indices"] == {"docs": {"count": 3}}
-    assert every["fs"]["total"]["total_in_bytes"] > every["fs"]["total"]["available_in_bytes"] > 0
-    assert every["process"]["open_file_descriptors"] > 0
-    only = (await administration.nodes_stats(NOBODY, ReadNodes(metrics=("jvm",))))["nodes"]["n1"]
-    assert "jvm" in only
-    assert not {"indices", "fs", "os"} & set(only)
-
-
 async def test_what_monitoring_tools_read_first(administration: ClusterAdministration) -> None:
     assert (await administration.main(NOBODY, Empty()))["name"] == "crane"
     assert (await administration.license(NOBODY, Empty()))["license"]["status"] == "active"
-    stats = await administration.stats(NOBODY, Empty())
-    assert (stats["status"], stats["nodes"]["count"]["total"], stats["nodes"]["count"]["data"]) == ("green", 1, 1)
     assert await administration.pending_tasks(NOBODY, Empty()) == {"tasks": []}
     assert (await administration.xpack_info(NOBODY, Empty()))["features"]["ccr"]["available"]
 

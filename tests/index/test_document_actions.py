@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from tests.one_node import cluster_of_one, indices_of_one
 
+from hanse.cluster.broadcast import Broadcast
 from hanse.cluster.embedded.state_store import SqliteStateStore
 from hanse.cluster.names import ClusterNames
 from hanse.cluster.security_entries import ClusterSecurityStore
@@ -97,7 +98,7 @@ async def building(
     registry = ActionRegistry()
     store = ClusterSecurityStore(cluster)
     gate = Gate(registry=registry, catalogue=names, realms=cast(Any, None), roles=RoleStore(store))
-    administration.register(registry, cluster, indices, refreshing)
+    administration.register(registry, cluster, indices, refreshing, Broadcast(cluster))
     document_actions.register(registry, primaries, refreshing, given, view)
     await indices.start()
     yield World(cluster, gate, store)

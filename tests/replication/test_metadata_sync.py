@@ -30,7 +30,6 @@ LEADER = LeaderMetadata(
     mapping_version=4,
     settings_version=5,
     aliases_version=6,
-    max_seq_nos=(7, -1),
 )
 
 

@@ -1,31 +1,26 @@
-"""The cluster actions: state, settings, nodes, licence and usage, as monitoring tools and clients read them.
+"""The cluster actions: state, settings, licence and usage, as monitoring tools and clients read them.
 
 Tests: tests/cluster/test_administration.py.
 """
 
 from __future__ import annotations
 
-import os
-import platform
-import time
 from collections.abc import Awaitable, Callable, Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
 
-from hanse import __version__
 from hanse.cluster import requests
 from hanse.cluster.allocation_actions import AllocationActions
-from hanse.cluster.health import HealthAction, cluster_health
-from hanse.cluster.machine import machine_gauges
+from hanse.cluster.health import HealthAction
+from hanse.cluster.node_actions import build_hash, is_secret
 from hanse.cluster.selection import selected_indices
-from hanse.cluster.state import ClusterState, NodeMetadata
+from hanse.cluster.state import ClusterState
 from hanse.cluster.state_view import shown_state
 from hanse.cluster.updates import ClusterService
 from hanse.errors import ActionRequestValidationError, IllegalArgumentError
 from hanse.settings.node_settings import NODE_NAME
-from hanse.settings.registry import RawValue, Scope, Settings, SettingsRegistry, nest
+from hanse.settings.registry import RawValue, Scope, Settings, SettingsRegistry
 from hanse.transport.actions import ActionRegistry, Call, Empty
 
 Validator = Callable[[Settings], None]
@@ -35,10 +30,7 @@ AfterUpdate = Callable[[requests.UpdateSettings], Awaitable[list[str]]]
 
 
 class ClusterAdministration:
-    """Handlers over the cluster state and this node's settings. One node answers for all it knows.
-
-    `gauges` are further sections of `_nodes/stats`, by name, which rooms above measure.
-    """
+    """Handlers over the cluster state and this node's settings."""
 
     def __init__(
         self,
@@ -48,7 +40,6 @@ class ClusterAdministration:
         *,
         version: str,
         validators: tuple[Validator, ...] = (),
-        gauges: Mapping[str, Callable[[], Any]] | None = None,
         after_update: AfterUpdate | None = None,
     ) -> None:
         self._cluster = cluster
@@ -56,10 +47,7 @@ class ClusterAdministration:
         self._registry = registry
         self._version = version
         self._validators = validators
-        self._gauges = gauges or {}
         self._after_update = after_update
-        self._started = time.monotonic()
-        self._started_at_ms = time.time_ns() // 1_000_000
 
     async def read_settings(self, call: Call, request: requests.ReadSettings) -> dict[str, Any]:
         """Flat settings; REST nests them."""
@@ -68,12 +56,8 @@ class ClusterAdministration:
         if request.include_defaults:
             defaults = {s.key: s.default_text for s in self._registry.all() if s.default_text is not None}
             shown = {**{k: v for k, v in defaults.items() if "*" not in k}, **self._node_settings}
-            answer["defaults"] = {key: value for key, value in shown.items() if not self._is_secret(key)}
+            answer["defaults"] = {key: value for key, value in shown.items() if not is_secret(self._registry, key)}
         return answer
-
-    def _is_secret(self, key: str) -> bool:
-        setting = self._registry.find(key)
-        return "password" in key or "passphrase" in key or (setting is not None and bool(setting.scope & Scope.SECURE))
 
     async def update_settings(self, call: Call, request: requests.UpdateSettings) -> dict[str, Any]:
         if not request.persistent and not request.transient:
@@ -118,125 +102,6 @@ class ClusterAdministration:
         state = self._cluster.state
         return shown_state(state, selected_indices(state, request.indices, request.options), set(request.metrics))
 
-    async def nodes_info(self, call: Call, request: requests.ReadNodes) -> dict[str, Any]:
-        return self._by_node(request, self._info)
-
-    def _by_node(
-        self, request: requests.ReadNodes, show: Callable[[NodeMetadata, set[str]], dict[str, Any]]
-    ) -> dict[str, Any]:
-        nodes = self._chosen(request.nodes)
-        return {
-            **_node_count(len(nodes)),
-            "cluster_name": self._cluster.state.cluster_name,
-            "nodes": {node.id: show(node, set(request.metrics)) for node in nodes},
-        }
-
-    def _chosen(self, names: tuple[str, ...]) -> list[NodeMetadata]:
-        state = self._cluster.state
-        nodes = list(state.nodes.values())
-        if not names or "_all" in names:
-            return nodes
-        chosen = []
-        for node in nodes:
-            known = {node.id, node.name, "_local", *(f"{role}:true" for role in node.roles)}
-            if node.id == state.master_node:
-                known.add("_master")
-            if any(name in known or fnmatchcase(node.name, name) or fnmatchcase(node.id, name) for name in names):
-                chosen.append(node)
-        return chosen
-
-    def _info(self, node: NodeMetadata, metrics: set[str]) -> dict[str, Any]:
-        info: dict[str, Any] = {
-            "name": node.name,
-            "transport_address": node.transport_address,
-            "host": node.transport_address.rpartition(":")[0],
-            "ip": node.transport_address.rpartition(":")[0],
-            "version": self._version,
-            "build_flavor": "default",
-            "build_type": "tar",
-            "build_hash": _build_hash(),
-            "hanse_version": __version__,
-            "roles": sorted(node.roles),
-            "attributes": node.attributes,
-        }
-        sections: dict[str, Callable[[], Any]] = {
-            "settings": lambda: nest({k: v for k, v in self._node_settings.items() if not self._is_secret(k)}),
-            "os": lambda: {
-                "name": platform.system(),
-                "arch": platform.machine(),
-                "version": platform.release(),
-                "available_processors": os.cpu_count(),
-                "allocated_processors": os.cpu_count(),
-            },
-            "process": lambda: {"id": os.getpid(), "mlockall": False, "refresh_interval_in_millis": 1000},
-            "jvm": lambda: {
-                "pid": os.getpid(),
-                "version": platform.python_version(),
-                "vm_name": platform.python_implementation(),
-                "start_time_in_millis": self._started_at_ms,
-                "mem": {"heap_max_in_bytes": 0},
-            },
-            "thread_pool": dict,
-            "transport": lambda: {
-                "bound_address": [node.transport_address],
-                "publish_address": node.transport_address,
-                "profiles": {},
-            },
-            "http": lambda: {
-                "bound_address": [node.http_address],
-                "publish_address": node.http_address,
-                "max_content_length_in_bytes": 104_857_600,
-            },
-            "plugins": list,
-            "modules": list,
-            "ingest": lambda: {"processors": []},
-        }
-        for name, section in sections.items():
-            if not metrics or "_all" in metrics or name in metrics:
-                info[name] = section()
-        return info
-
-    async def nodes_stats(self, call: Call, request: requests.ReadNodes) -> dict[str, Any]:
-        return self._by_node(request, self._stats)
-
-    def _stats(self, node: NodeMetadata, metrics: set[str]) -> dict[str, Any]:
-        shown = {
-            "timestamp": time.time_ns() // 1_000_000,
-            "name": node.name,
-            "transport_address": node.transport_address,
-            "host": node.transport_address.rpartition(":")[0],
-            "ip": node.transport_address,
-            "roles": sorted(node.roles),
-            "attributes": node.attributes,
-        }
-
-        def wanted(name: str) -> bool:
-            return not metrics or bool(metrics & {"_all", name})
-
-        machine = {name: value for name, value in machine_gauges(self._started).items() if wanted(name)}
-        return shown | machine | {name: gauge() for name, gauge in self._gauges.items() if wanted(name)}
-
-    async def stats(self, call: Call, request: Empty) -> dict[str, Any]:
-        state = self._cluster.state
-        health = cluster_health(state)
-        return {
-            **_node_count(len(state.nodes)),
-            "cluster_name": state.cluster_name,
-            "cluster_uuid": state.cluster_uuid,
-            "timestamp": time.time_ns() // 1_000_000,
-            "status": health["status"],
-            "indices": {
-                "count": len(state.indices),
-                "shards": {"total": health["active_shards"], "primaries": health["active_primary_shards"]},
-            },
-            "nodes": {
-                "count": {"total": len(state.nodes), **_role_counts(state)},
-                "versions": [self._version],
-                "discovery_types": {"single-node": len(state.nodes)},
-                "packaging_types": [{"flavor": "default", "type": "tar", "count": len(state.nodes)}],
-            },
-        }
-
     async def pending_tasks(self, call: Call, request: Empty) -> dict[str, Any]:
         return {"tasks": []}
 
@@ -273,7 +138,7 @@ class ClusterAdministration:
             for name, on in {"ccr": True, "security": True, "ml": False, "graph": False, "watcher": False}.items()
         }
         return {
-            "build": {"hash": _build_hash(), "date": "2026-01-01T00:00:00.000Z"},
+            "build": {"hash": build_hash(), "date": "2026-01-01T00:00:00.000Z"},
             "license": {"uid": license["uid"], "type": "basic", "mode": "basic", "status": "active"},
             "features": features,
             "tagline": "You know, for X",
@@ -293,38 +158,18 @@ class ClusterAdministration:
             "remote_clusters": {"size": len(_aliases(self._cluster.state, self._node_settings))},
         }
 
-    async def reload_secure_settings(self, call: Call, request: requests.ReadNodes) -> dict[str, Any]:
-        return self._by_node(request, lambda node, metrics: {"name": node.name})
-
 
 def register(registry: ActionRegistry, cluster: ClusterService, administration: ClusterAdministration) -> None:
     registry.register(requests.HEALTH, HealthAction(cluster).health)
     registry.register(requests.STATE, administration.state)
     registry.register(requests.GET_SETTINGS, administration.read_settings)
     registry.register(requests.UPDATE_SETTINGS, administration.update_settings)
-    registry.register(requests.NODES_INFO, administration.nodes_info)
-    registry.register(requests.NODES_STATS, administration.nodes_stats)
-    registry.register(requests.STATS, administration.stats)
     registry.register(requests.PENDING_TASKS, administration.pending_tasks)
     registry.register(requests.MAIN, administration.main)
     registry.register(requests.LICENSE, administration.license)
     registry.register(requests.XPACK_INFO, administration.xpack_info)
     registry.register(requests.XPACK_USAGE, administration.xpack_usage)
-    registry.register(requests.RELOAD_SECURE_SETTINGS, administration.reload_secure_settings)
     AllocationActions(cluster).register(registry)
-
-
-def _node_count(count: int) -> dict[str, Any]:
-    return {"_nodes": {"total": count, "successful": count, "failed": 0}}
-
-
-def _role_counts(state: ClusterState) -> dict[str, int]:
-    roles = sorted({role for node in state.nodes.values() for role in node.roles})
-    return {role: sum(role in node.roles for node in state.nodes.values()) for role in roles}
-
-
-def _build_hash() -> str:
-    return "hanse" + __version__.replace(".", "")
 
 
 def _expanded(current: Mapping[str, RawValue], changes: Mapping[str, Any]) -> dict[str, Any]:

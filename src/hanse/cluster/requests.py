@@ -44,8 +44,22 @@ class UpdateSettings(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ReadNodes(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`nodes` are node filters (node_selection.py), `metrics` sections; `timeout_s` is how long a node may take."""
+
     nodes: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    timeout_s: float | None = None
+
+
+class OfNode(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a node is asked about itself."""
+
+    metrics: tuple[str, ...] = ()
+
+
+class ClusterStats(msgspec.Struct, frozen=True, omit_defaults=True):
+    nodes: tuple[str, ...] = ()
+    timeout_s: float | None = None
 
 
 class ReadHealthReport(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -93,7 +107,7 @@ GET_SETTINGS = Action("cluster:monitor/settings", ReadSettings, dict, Scope.CLUS
 UPDATE_SETTINGS = Action("cluster:admin/settings/update", UpdateSettings, dict, Scope.CLUSTER)
 NODES_INFO = Action("cluster:monitor/nodes/info", ReadNodes, dict, Scope.CLUSTER)
 NODES_STATS = Action("cluster:monitor/nodes/stats", ReadNodes, dict, Scope.CLUSTER)
-STATS = Action("cluster:monitor/stats", Empty, dict, Scope.CLUSTER)
+STATS = Action("cluster:monitor/stats", ClusterStats, dict, Scope.CLUSTER)
 PENDING_TASKS = Action("cluster:monitor/task", Empty, dict, Scope.CLUSTER)
 MAIN = Action("cluster:monitor/main", Empty, dict, Scope.CLUSTER)
 LICENSE = Action("cluster:monitor/xpack/license/get", Empty, dict, Scope.CLUSTER)
@@ -101,4 +115,8 @@ XPACK_INFO = Action("cluster:monitor/xpack/info", Empty, dict, Scope.CLUSTER)
 XPACK_USAGE = Action("cluster:monitor/xpack/usage", Empty, dict, Scope.CLUSTER)
 RELOAD_SECURE_SETTINGS = Action("cluster:admin/nodes/reload_secure_settings", ReadNodes, dict, Scope.CLUSTER)
 ALLOCATION_EXPLAIN = Action("cluster:monitor/allocation/explain", ExplainAllocation, dict, Scope.CLUSTER)
+NODE_INFO = Action("cluster:monitor/nodes/info[n]", OfNode, dict, Scope.CLUSTER, within=True)
+NODE_STATS = Action("cluster:monitor/nodes/stats[n]", OfNode, dict, Scope.CLUSTER, within=True)
+STATS_OF_NODE = Action("cluster:monitor/stats[n]", OfNode, dict, Scope.CLUSTER, within=True)
+RELOAD_ON_NODE = Action("cluster:admin/nodes/reload_secure_settings[n]", OfNode, dict, Scope.CLUSTER, within=True)
 REROUTE = Action("cluster:admin/reroute", Reroute, dict, Scope.CLUSTER)

@@ -57,6 +57,7 @@ class CopyActions:
             history_uuid=shard.history_uuid,
             mapping_version=shard.metadata.mapping_version,
             leases=shard.retention_leases.encoded(),
+            through=through,
         )
 
     async def refresh(self, call: Call, request: RefreshCopy) -> CopyAt:

@@ -40,8 +40,8 @@ class ReadCopy(msgspec.Struct, frozen=True):
 
 
 class CopyPage(msgspec.Struct, frozen=True):
-    """A piece of the primary's feed. `position` and `chain` say where in the log the primary stood with the last piece
-    (`more` is false then): whoever applied it goes on from there."""
+    """A piece of the primary's feed, which reaches to `through` now. `position` and `chain` say where in the log the
+    primary stood with the last piece (`more` is false then): whoever applied it goes on from there."""
 
     operations: list[Operation]
     up_to: int
@@ -54,6 +54,7 @@ class CopyPage(msgspec.Struct, frozen=True):
     history_uuid: str
     mapping_version: int
     leases: bytes | None = None
+    through: int = BEFORE_ALL
 
 
 class RefreshCopy(msgspec.Struct, frozen=True):

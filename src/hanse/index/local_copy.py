@@ -31,6 +31,7 @@ from hanse.errors import (
 from hanse.index.changes import BEFORE_ALL
 from hanse.index.copy_requests import READ_COPY, SEND_BATCHES, CopyAt, CopyPage, ReadCopy, SendBatches
 from hanse.index.group_commit import Owner
+from hanse.index.recovery import Recovery
 from hanse.index.replicas import Replicas
 from hanse.index.shard import Shard
 from hanse.index.workers import Workers
@@ -80,6 +81,7 @@ class LocalCopy:
         self.number = number
         self.assigned = assigned
         self.shard: Shard | None = None
+        self.recovery = Recovery()
         self.opening = around.tasks.spawn(f"opening of {self}", self._open(before))
         self._replicas: Replicas | None = None
         self._leading: asyncio.Task[None] | None = None
@@ -118,6 +120,7 @@ class LocalCopy:
                     await self._open_primary(self.shard)
                 else:
                     await self._open_replica()
+                self.recovery.done()
                 return
             except (UnavailableShardsError, ConnectTransportError, RetryOnPrimaryError) as error:
                 # Servers that elect a leader, a primary that is only just taking over: asked for as long as it takes.
@@ -135,11 +138,18 @@ class LocalCopy:
     async def _open_primary(self, shard: Shard) -> None:
         if self.assigned.begins_log:
             await self._begin_log(shard)
-        await shard.recover(is_new=not self._owner.routing(self.number).in_sync)
+        self.recovery.begins("EXISTING_STORE" if shard.logged.position > 0 or shard.max_seq_no >= 0 else "EMPTY_STORE")
+        await self._replay(shard, is_new=not self._owner.routing(self.number).in_sync)
         term = self._owner.leads(self.number)
         if term is not None and shard.logged.primary_term > term:
             await self._owner.raise_term(self.number, shard.logged.primary_term)
         await shard.lead()
+
+    async def _replay(self, shard: Shard, *, is_new: bool) -> None:
+        """Reads the log on."""
+        self.recovery.replays(shard.logged.position)
+        await shard.recover(is_new=is_new)
+        self.recovery.replayed(shard.logged.position)
 
     async def _begin_log(self, shard: Shard) -> None:
         """Makes the log begin anew behind what this copy holds. Only when an operator said so."""
@@ -152,9 +162,11 @@ class LocalCopy:
 
     async def _open_replica(self) -> None:
         assert self.shard is not None
+        primary = self._owner.routing(self.number).primary
+        self.recovery.begins("PEER", None if primary is None else primary.node)
         try:
             if self.shard.logged.position > 0:
-                await self.shard.recover(is_new=False)
+                await self._replay(self.shard, is_new=False)
                 return
         except LogDamagedError as error:
             log.warning(
@@ -162,7 +174,7 @@ class LocalCopy:
             )
             await self._put_aside()
         await self._fill(self.shard)
-        await self.shard.recover(is_new=False)
+        await self._replay(self.shard, is_new=False)
         await self._around.workers.write(shutil.rmtree, self._aside, ignore_errors=True)
 
     @property
@@ -195,6 +207,8 @@ class LocalCopy:
                 await shard.adopt(page.history_uuid, page.leases)
             at = None if page.more else Logged(page.position, page.chain, page.primary_term)
             await shard.take_copied(page.operations, page.up_to, at, page.mapping_version)
+            size_bytes = sum(len(operation.source) for operation in page.operations)
+            self.recovery.took(len(page.operations), size_bytes, page.up_to, page.through)
             after = page.up_to
             if not page.more:
                 return

@@ -106,9 +106,7 @@ class Indices:
         if metadata is None:
             raise IndexNotFoundError.of(name)
         if metadata.is_open:
-            raise ShardFailedError(
-                f"index [{name}] is not open on this node yet", index_uuid=metadata.uuid, index=name
-            )
+            raise ShardFailedError(f"index [{name}] is not open on this node yet", index_uuid=metadata.uuid, index=name)
         raise IndexClosedError("closed", index_uuid=metadata.uuid, index=name)
 
     def __iter__(self) -> Iterator[IndexService]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -44,8 +44,11 @@ _KEYS = NAMES | {
 
 
 class AutoFollow:
-    def __init__(self, cluster: ClusterService, remotes: RemoteClusters, run: RunAs) -> None:
+    """The patterns' handlers on every node, and the watcher, which works while this node is the master."""
+
+    def __init__(self, cluster: ClusterService, remotes: RemoteClusters, run: RunAs, own_id: Callable[[], str]) -> None:
         self._cluster = cluster
+        self._own_id = own_id
         self._remotes = remotes
         self._run = run
         self._tasks = Tasks()
@@ -57,10 +60,15 @@ class AutoFollow:
         self._wake = asyncio.Event()
 
     async def start(self) -> None:
-        self._cluster.subscribe(
-            lambda old, new: self._wake.set() if self._patterns(old) != self._patterns(new) else None
-        )
+        self._cluster.subscribe(self._changed)
         self._tasks.spawn("auto-follow", self._watch())
+
+    def _changed(self, old: ClusterState, new: ClusterState) -> None:
+        patterns = self._patterns(new)
+        if self._patterns(old) != patterns or old.master_node != new.master_node:
+            for key in [key for key in self._errors if key.split(":")[0] not in patterns]:
+                del self._errors[key]
+            self._wake.set()
 
     async def close(self) -> None:
         await self._tasks.close()
@@ -113,8 +121,6 @@ class AutoFollow:
             return state.with_custom(STATE_KEY, {k: v for k, v in patterns.items() if k != request.name})
 
         await self._cluster.update(f"delete-auto-follow-pattern [{request.name}]", change)
-        for key in [key for key in self._errors if key.split(":")[0] == request.name]:
-            del self._errors[key]
         return Acknowledged()
 
     async def activate(self, call: Call, request: AutoFollowPattern) -> Acknowledged:
@@ -159,7 +165,7 @@ class AutoFollow:
 
     async def _watch(self) -> None:
         while True:
-            patterns = {n: p for n, p in self._patterns(self._cluster.state).items() if p["active"]}
+            patterns = self._watched()
             for name, pattern in patterns.items():
                 await self._look(name, pattern, patterns)
             self._wake.clear()
@@ -168,6 +174,12 @@ class AutoFollow:
                 await asyncio.wait_for(self._wake.wait(), timeout_s)
             except TimeoutError:
                 continue
+
+    def _watched(self) -> dict[str, Any]:
+        """The active patterns while this node is the master; two watchers would both follow what is new."""
+        state = self._cluster.state
+        is_master = state.master_node == self._own_id()
+        return {n: p for n, p in self._patterns(state).items() if p["active"] and is_master}
 
     async def _look(self, name: str, pattern: Mapping[str, Any], patterns: Mapping[str, Any]) -> None:
         alias = pattern["remote_cluster"]

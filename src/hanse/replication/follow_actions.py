@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
+from hanse.cluster.broadcast import Broadcast
 from hanse.cluster.state import ClusterState, IndexMetadata
-from hanse.cluster.updates import ClusterService
 from hanse.errors import (
     HanseError,
     IllegalArgumentError,
@@ -27,18 +27,25 @@ from hanse.errors import (
 )
 from hanse.index.administration.create import replaced
 from hanse.index.administration.names import check_index_name
-from hanse.index.service import Indices
+from hanse.index.index_service import IndexService
+from hanse.index.primaries import Primaries
+from hanse.index.shard import Shard
 from hanse.remote.registry import RemoteClusters
 from hanse.replication import requests
 from hanse.replication.auto_follow import AutoFollow
 from hanse.replication.metadata_sync import FOLLOWING, new_follower, overrides_of, synced, versions_of
 from hanse.replication.parameters import NAMES, parse_parameters
 from hanse.replication.requests import (
+    AUTO_FOLLOW_STATS,
+    FIRST_COPY,
+    FOLLOWS_HERE,
     LEADER_METADATA,
     REMOVE_LEASE,
     ApplyOperations,
     ByFollower,
+    FirstCopy,
     Followers,
+    FollowsHere,
     FollowStarted,
     LeaderMetadata,
     OneIndex,
@@ -49,20 +56,24 @@ from hanse.replication.service import Replication, is_active, with_follow
 from hanse.transport.actions import Acknowledged, ActionRegistry, Call, Empty
 from hanse.transport.identity import SYSTEM, Identity
 
+FIRST_COPY_TIMEOUT_S = 24 * 3600.0
+"""How long a shard's primary may be missed while its first copy is awaited; a caller gives up by itself."""
 _FOLLOW_KEYS = NAMES | {"remote_cluster", "leader_index", "settings", "data_stream_name"}
 
 
 class FollowActions:
     def __init__(
         self,
-        cluster: ClusterService,
-        indices: Indices,
+        primaries: Primaries,
+        broadcast: Broadcast,
         remotes: RemoteClusters,
         replication: Replication,
         auto_follow: AutoFollow,
     ) -> None:
-        self._cluster = cluster
-        self._indices = indices
+        self._cluster = primaries.cluster
+        self._indices = primaries.indices
+        self._primaries = primaries
+        self._broadcast = broadcast
         self._remotes = remotes
         self._replication = replication
         self._auto_follow = auto_follow
@@ -110,8 +121,24 @@ class FollowActions:
 
     async def _first_copy(self, follower: str) -> None:
         """Returns when every shard has what the leader had when it was first asked."""
-        follows = await self._replication.begun(follower)
-        await asyncio.gather(*(follow.caught_up.wait() for follow in follows))
+        service = self._indices.get(follower)
+        await asyncio.gather(*(self._first_copy_of(service, n) for n in range(service.metadata.number_of_shards)))
+
+    async def _first_copy_of(self, service: IndexService, number: int) -> None:
+        nodes = self._primaries.nodes
+
+        async def here(shard: Shard) -> None:
+            await self._replication.first_copy(service.name, number)
+
+        async def there(node: str) -> None:
+            assert nodes is not None
+            await nodes.call(node, FIRST_COPY, FirstCopy(service.name, number, self._cluster.state.version))
+
+        await self._primaries.run(service, number, here, there, timeout_s=FIRST_COPY_TIMEOUT_S, may_repeat=True)
+
+    async def first_copy_here(self, call: Call, request: FirstCopy) -> Empty:
+        await self._replication.first_copy(request.index, request.shard)
+        return Empty()
 
     async def pause(self, call: Call, request: ByFollower) -> Acknowledged:
         name = request.follower
@@ -210,22 +237,34 @@ class FollowActions:
         names = [name for name in _chosen(state, request.names, must_exist=True) if is_active(state.indices[name])]
         if not names and request.names and not any("*" in name or name == "_all" for name in request.names):
             raise ResourceNotFoundError(f"No shard follow tasks for follower indices [{','.join(request.names)}]")
-        return {"indices": [self._index_stats(name) for name in names]}
+        answers = await self._broadcast.ask(call, state.nodes, FOLLOWS_HERE, Empty())
+        shards = [shard for answer in answers.answers.values() for shard in answer.shards]
+        return {"indices": [_index_stats(name, shards) for name in names]}
 
-    def _index_stats(self, name: str) -> dict[str, Any]:
-        shards = [follow.stats() for follow in self._replication.follows(name)]
-        lag = sum(shard["leader_global_checkpoint"] - shard["follower_global_checkpoint"] for shard in shards)
-        return {"index": name, "total_global_checkpoint_lag": lag, "shards": shards}
+    async def follows_here(self, call: Call, request: Empty) -> FollowsHere:
+        return FollowsHere(self._replication.stats())
+
+    async def auto_follow_stats(self, call: Call, request: Empty) -> dict[str, Any]:
+        return self._auto_follow.stats()
 
     async def all_stats(self, call: Call, request: Empty) -> dict[str, Any]:
         follows = await self.stats(call, Followers())
-        return {"auto_follow_stats": self._auto_follow.stats(), "follow_stats": follows}
+        master = self._cluster.state.master_node or self._broadcast.own_id
+        asked = await self._broadcast.ask(call, (master,), AUTO_FOLLOW_STATS, Empty())
+        stats = next(iter(asked.answers.values()), None) or self._auto_follow.stats()
+        return {"auto_follow_stats": stats, "follow_stats": follows}
 
     async def apply(self, call: Call, request: ApplyOperations) -> Empty:
         name = request.indices[0]
-        shard = self._indices.get(name).shards[request.shard]
+        shard = self._indices.get(name).shard(request.shard)
         await shard.replicate(request.operations, request.up_to)
         return Empty()
+
+
+def _index_stats(name: str, every: list[dict[str, Any]]) -> dict[str, Any]:
+    shards = sorted((shard for shard in every if shard["follower_index"] == name), key=lambda shard: shard["shard_id"])
+    lag = sum(shard["leader_global_checkpoint"] - shard["follower_global_checkpoint"] for shard in shards)
+    return {"index": name, "total_global_checkpoint_lag": lag, "shards": shards}
 
 
 def regular(index: IndexMetadata) -> IndexMetadata:
@@ -288,3 +327,6 @@ def register(registry: ActionRegistry, actions: FollowActions) -> None:
     registry.register(requests.FOLLOW_STATS, actions.stats)
     registry.register(requests.STATS, actions.all_stats)
     registry.register(requests.APPLY, actions.apply)
+    registry.register(requests.FIRST_COPY, actions.first_copy_here)
+    registry.register(requests.FOLLOWS_HERE, actions.follows_here)
+    registry.register(requests.AUTO_FOLLOW_STATS, actions.auto_follow_stats)

@@ -9,24 +9,31 @@ import asyncio
 import time
 from typing import Any
 
+from hanse.cluster.node_actions import NO_SECTIONS
 from hanse.cluster.requests import STATE, ReadState
 from hanse.cluster.state import ClusterState, IndexMetadata
-from hanse.cluster.updates import ClusterService
 from hanse.errors import (
     HanseError,
     IllegalArgumentError,
     IndexClosedError,
     IndexNotFoundError,
+    RetentionLeaseNotFoundError,
+    RetryOnPrimaryError,
     SecurityError,
 )
 from hanse.index.administration.bodies import alias_json
 from hanse.index.administration.requests import STATS, Stats
-from hanse.index.service import Indices
+from hanse.index.index_service import IndexService
+from hanse.index.primaries import Primaries
 from hanse.index.shard import Shard
 from hanse.replication import requests
 from hanse.replication.requests import (
+    CHANGES_AT_PRIMARY,
+    LEASE_AT_PRIMARY,
+    ChangesAtPrimary,
     LeaderIndexes,
     LeaderMetadata,
+    LeaseAtPrimary,
     OneIndex,
     RemoveLease,
     ShardChanges,
@@ -37,13 +44,19 @@ from hanse.transport.actions import ActionRegistry, Call, Empty
 
 POLL_TIMEOUT_S_MAX = 300.0
 LEASE_RENEWAL_S = 30.0
+LEASE_TIMEOUT_S = 20.0
+READ_GRACE_S = 20.0
+"""How much longer than its poll time-out another node's answer may take."""
+PRIMARY_WAIT_S = 10.0
+"""How long a shard without a primary is waited for; the follower asks again by itself."""
 
 
 class Leader:
-    def __init__(self, cluster: ClusterService, indices: Indices, tasks: Tasks) -> None:
-        self._cluster = cluster
+    def __init__(self, primaries: Primaries, tasks: Tasks) -> None:
+        self._primaries = primaries
+        self._cluster = primaries.cluster
+        self._indices = primaries.indices
         self._tasks = tasks
-        self._indices = indices
         self._renewed: dict[tuple[str, int, str], tuple[int, float]] = {}
 
     async def metadata(self, call: Call, request: OneIndex) -> LeaderMetadata:
@@ -66,13 +79,12 @@ class Leader:
             mapping_version=index.mapping_version,
             settings_version=index.settings_version,
             aliases_version=index.aliases_version,
-            max_seq_nos=tuple(shard.max_seq_no for shard in self._indices.get(name).shards),
             cluster_name=self._cluster.state.cluster_name,
         )
 
     async def _check_monitor(self, call: Call, name: str) -> None:
         try:
-            await call.run(STATS, Stats(indices=(name,)))
+            await call.run(STATS, Stats(indices=(name,), metrics=NO_SECTIONS))
         except SecurityError as error:
             raise SecurityError(
                 f"insufficient privileges to follow index [{name}], privilege for action [{STATS.name}] is missing"
@@ -98,16 +110,39 @@ class Leader:
                 )
 
     async def changes(self, call: Call, request: ShardChanges) -> ShardChangesAnswer:
-        """The feed after `request.after`; waits for something new up to the poll time-out, then answers empty."""
-        started = time.monotonic()
+        """The feed after `request.after`; waits for something new up to the poll time-out, then answers empty.
+
+        The primary answers, wherever it is: it knows what the log has, and it keeps the leases.
+        """
         self._refuse_restricted(call)
         name = self._only_index(call, request.indices[0])
-        shard = self._shard(name, request.leader_uuid, request.shard)
+        service = self._service(name, request.leader_uuid, request.shard)
+        nodes = self._primaries.nodes
+
+        async def here(shard: Shard) -> ShardChangesAnswer:
+            return await self._changes_here(name, request)
+
+        async def there(node: str) -> ShardChangesAnswer:
+            assert nodes is not None
+            asked = ChangesAtPrimary(request.indices, request, self._cluster.state.version)
+            timeout_s = min(request.poll_timeout_s, POLL_TIMEOUT_S_MAX) + READ_GRACE_S
+            return await nodes.forward(node, call, CHANGES_AT_PRIMARY, asked, timeout_s=timeout_s)
+
+        return await self._primaries.run(service, request.shard, here, there, timeout_s=PRIMARY_WAIT_S, may_repeat=True)
+
+    async def changes_at_primary(self, call: Call, request: ChangesAtPrimary) -> ShardChangesAnswer:
+        """The same for another node of this cluster, which found the primary here."""
+        self._refuse_restricted(call)
+        return await self._changes_here(self._only_index(call, request.indices[0]), request.changes)
+
+    async def _changes_here(self, name: str, request: ShardChanges) -> ShardChangesAnswer:
+        started = time.monotonic()
+        shard = self._primary(name, request.leader_uuid, request.shard)
         if request.lease_id is not None:
             await self._renew(shard, request.lease_id, request.after + 1)
         if shard.max_seq_no <= request.after and _versions(self._cluster.state.indices[name]) == request.versions:
             await self._news(shard, request)
-            shard = self._shard(name, request.leader_uuid, request.shard)
+            shard = self._primary(name, request.leader_uuid, request.shard)
         changes = await shard.read_changes(
             request.after, request.max_operation_count, request.max_batch_bytes, floor=request.floor
         )
@@ -125,11 +160,12 @@ class Leader:
         )
 
     async def _news(self, shard: Shard, request: ShardChanges) -> None:
-        """Waits for an operation or for a change of mapping, settings, aliases or the index' state."""
+        """Waits for an operation, for a change of mapping, settings, aliases or the index' state, and for the primary
+        to go elsewhere."""
         name = request.indices[0]
 
         def look(old: ClusterState, new: ClusterState) -> None:
-            if old.indices.get(name) is not new.indices.get(name):
+            if old.indices.get(name) is not new.indices.get(name) or not shard.is_primary:
                 waiting.cancel()
 
         waiting = self._tasks.spawn(
@@ -142,7 +178,14 @@ class Leader:
             unsubscribe()
             waiting.cancel()
 
-    def _shard(self, name: str, uuid: str, number: int) -> Shard:
+    def _primary(self, name: str, uuid: str, number: int) -> Shard:
+        """The copy here. Raises RetryOnPrimaryError when it is not the primary (any more)."""
+        shard = self._service(name, uuid, number).shard(number)
+        if not shard.is_primary:
+            raise RetryOnPrimaryError(f"{shard} the copy on this node is not the primary", index=name)
+        return shard
+
+    def _service(self, name: str, uuid: str, number: int) -> IndexService:
         index = self._cluster.state.indices.get(name)
         if index is None:
             raise IndexNotFoundError.of(name)
@@ -153,10 +196,9 @@ class Leader:
             )
         if not index.is_open:
             raise IndexClosedError("closed", index=name, index_uuid=uuid)
-        shards = self._indices.get(name).shards
-        if number >= len(shards):
+        if not 0 <= number < index.number_of_shards:
             raise IllegalArgumentError(f"leader index [{name}] has no shard [{number}]")
-        return shards[number]
+        return self._indices.get(name)
 
     async def _renew(self, shard: Shard, lease_id: str, retaining_seq_no: int) -> None:
         """Each poll tells how far the follower is; the lease is written when that moved and at most every 30 s."""
@@ -177,11 +219,42 @@ class Leader:
         index = self._cluster.state.indices.get(request.index)
         if index is None or index.uuid != request.index_uuid or not index.is_open:
             return Empty()
-        for shard in self._indices.get(request.index).shards:
-            self._renewed.pop((shard.index_uuid, shard.number, request.lease_id), None)
-            if any(lease.id == request.lease_id for lease in shard.leases()):
-                await shard.remove_lease(request.lease_id)
+        outcomes = await self._without_lease(self._indices.get(request.index), request.lease_id)
+        for outcome in outcomes:
+            if outcome is not None and not isinstance(outcome, RetentionLeaseNotFoundError):
+                raise outcome
         return Empty()
+
+    async def _without_lease(self, service: IndexService, lease_id: str) -> list[HanseError | None]:
+        """Removes a lease from every shard; by shard, what kept it from that."""
+        numbers = range(service.metadata.number_of_shards)
+        return await asyncio.gather(*(self._remove_at_primary(service, number, lease_id) for number in numbers))
+
+    async def _remove_at_primary(self, service: IndexService, number: int, lease_id: str) -> HanseError | None:
+        nodes = self._primaries.nodes
+
+        async def here(shard: Shard) -> None:
+            await self._remove_here(shard, lease_id)
+
+        async def there(node: str) -> None:
+            assert nodes is not None
+            asked = LeaseAtPrimary(service.name, service.uuid, number, lease_id, self._cluster.state.version)
+            await nodes.call(node, LEASE_AT_PRIMARY, asked, timeout_s=LEASE_TIMEOUT_S)
+
+        try:
+            await self._primaries.run(service, number, here, there, timeout_s=PRIMARY_WAIT_S, may_repeat=True)
+        except HanseError as error:
+            return error
+        return None
+
+    async def remove_lease_at_primary(self, call: Call, request: LeaseAtPrimary) -> Empty:
+        shard = self._primary(request.index, request.index_uuid, request.shard)
+        await self._remove_here(shard, request.lease_id)
+        return Empty()
+
+    async def _remove_here(self, shard: Shard, lease_id: str) -> None:
+        self._renewed.pop((shard.index_uuid, shard.number, lease_id), None)
+        await shard.remove_lease(lease_id)
 
     async def forget_follower(self, call: Call, request: OneIndex) -> dict[str, Any]:
         """Removes a follower's leases by hand: its cluster is gone and will not unfollow."""
@@ -200,15 +273,9 @@ class Leader:
             name,
             leader_uuid,
         )
-        failures: list[dict[str, Any]] = []
-        shards = self._indices.get(name).shards
-        for shard in shards:
-            self._renewed.pop((shard.index_uuid, shard.number, lease_id), None)
-            try:
-                await shard.remove_lease(lease_id)
-            except HanseError as error:
-                failures.append(_failure(name, shard.number, error))
-        total = len(shards)
+        outcomes = await self._without_lease(self._indices.get(name), lease_id)
+        failures = [_failure(name, number, error) for number, error in enumerate(outcomes) if error is not None]
+        total = len(outcomes)
         answer: dict[str, Any] = {"total": total, "successful": total - len(failures), "failed": len(failures)}
         return {"_shards": {**answer, "failures": failures} if failures else answer}
 
@@ -240,10 +307,12 @@ def _failure(index: str, shard: int, error: HanseError) -> dict[str, Any]:
     }
 
 
-def register(registry: ActionRegistry, cluster: ClusterService, indices: Indices, tasks: Tasks) -> None:
-    leader = Leader(cluster, indices, tasks)
+def register(registry: ActionRegistry, primaries: Primaries, tasks: Tasks) -> None:
+    leader = Leader(primaries, tasks)
     registry.register(requests.LEADER_METADATA, leader.metadata)
     registry.register(requests.LEADER_INDEXES, leader.indexes)
     registry.register(requests.SHARD_CHANGES, leader.changes)
+    registry.register(requests.CHANGES_AT_PRIMARY, leader.changes_at_primary)
     registry.register(requests.REMOVE_LEASE, leader.remove_lease)
+    registry.register(requests.LEASE_AT_PRIMARY, leader.remove_lease_at_primary)
     registry.register(requests.FORGET_FOLLOWER, leader.forget_follower)

@@ -34,6 +34,7 @@ RETRYABLE = frozenset(
         "security_exception",
         "cluster_block_exception",
         "index_closed_exception",
+        "retry_on_primary_exception",
         "es_rejected_execution_exception",
         "circuit_breaking_exception",
         "shard_not_found_exception",

@@ -96,7 +96,6 @@ class LeaderMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     mapping_version: int
     settings_version: int
     aliases_version: int
-    max_seq_nos: tuple[int, ...]
     cluster_name: str = ""
 
 
@@ -108,6 +107,39 @@ class ApplyOperations(msgspec.Struct, frozen=True, omit_defaults=True):
     operations: list[Operation]
     up_to: int
     options: IndicesOptions = _ONE
+
+
+class ChangesAtPrimary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A read of the feed of a shard whose primary lies on another node of the leader's cluster."""
+
+    indices: tuple[str, ...]
+    changes: ShardChanges
+    state_version: int
+    options: IndicesOptions = _ONE
+
+
+class LeaseAtPrimary(msgspec.Struct, frozen=True):
+    """The lease of one shard that its primary is to remove."""
+
+    index: str
+    index_uuid: str
+    shard: int
+    lease_id: str
+    state_version: int
+
+
+class FirstCopy(msgspec.Struct, frozen=True):
+    """Asks the node that follows a shard to answer when it has the first copy."""
+
+    index: str
+    shard: int
+    state_version: int
+
+
+class FollowsHere(msgspec.Struct, frozen=True):
+    """Of the shards that a node follows: an entry of `_ccr/stats` each."""
+
+    shards: list[dict[str, Any]]
 
 
 class RemoveLease(msgspec.Struct, frozen=True):
@@ -147,4 +179,16 @@ SHARD_CHANGES = Action(
 LEADER_METADATA = Action("indices:data/read/xpack/ccr/leader_metadata", OneIndex, LeaderMetadata, Scope.INDEX)
 LEADER_INDEXES = Action("indices:data/read/xpack/ccr/leader_indexes", LeaderIndexes, dict, Scope.INDEX)
 APPLY = Action("indices:data/write/bulk_shard_operations[s]", ApplyOperations, Empty, Scope.INDEX)
+CHANGES_AT_PRIMARY = Action(
+    "indices:data/read/xpack/ccr/shard_changes[p]",
+    ChangesAtPrimary,
+    ShardChangesAnswer,
+    Scope.INDEX,
+    Lane.BULK,
+    within=True,
+)
+LEASE_AT_PRIMARY = Action("indices:admin/seq_no/remove_retention_lease[p]", LeaseAtPrimary, Empty, Scope.MEMBER)
+FIRST_COPY = Action("internal:admin/xpack/ccr/first_copy", FirstCopy, Empty, Scope.MEMBER, Lane.BULK)
+FOLLOWS_HERE = Action("cluster:monitor/ccr/follow_stats[n]", Empty, FollowsHere, Scope.CLUSTER, within=True)
+AUTO_FOLLOW_STATS = Action("cluster:monitor/ccr/stats[m]", Empty, dict, Scope.CLUSTER, within=True)
 REMOVE_LEASE = Action("indices:admin/seq_no/remove_retention_lease", RemoveLease, Empty, Scope.INTERNAL)

@@ -16,7 +16,7 @@ from hanse.cluster import requests as cluster
 from hanse.cluster.requests import ReadNodes, ReadState
 from hanse.errors import IllegalArgumentError
 from hanse.index.administration import requests as actions
-from hanse.index.administration.requests import ByName, ByNames, GetAliases, Stats
+from hanse.index.administration.requests import ByName, ByNames, GetAliases, Recovery, Stats
 from hanse.rest.cat_table import Table, columns
 from hanse.rest.request import RestRequest
 from hanse.search.merge import render_count
@@ -223,7 +223,7 @@ def _fits(name: str, patterns: str) -> bool:
 
 
 async def recovery(request: RestRequest) -> Table:
-    answer = await request.run(actions.RECOVERY, ByNames(request.names("index"), IndicesOptions()))
+    answer = await request.run(actions.RECOVERY, Recovery(request.names("index"), IndicesOptions()))
     now = _iso(time.time_ns() // 1_000_000)
     table = Table(
         columns(

@@ -11,7 +11,9 @@ import msgspec
 
 from hanse.cluster import requests as actions
 from hanse.cluster.allocation.commands import COMMANDS
+from hanse.cluster.broadcast import TIMEOUT_S
 from hanse.cluster.requests import (
+    ClusterStats,
     ExplainAllocation,
     Health,
     ReadNodes,
@@ -67,7 +69,8 @@ def register(routes: Routes) -> None:
     add("GET", "/_cluster/state/{metric}/{index}", state)
     add("GET", "/_cluster/settings", read_settings)
     add("PUT", "/_cluster/settings", update_settings)
-    add("GET", "/_cluster/stats", _plain(actions.STATS))
+    add("GET", "/_cluster/stats", cluster_stats)
+    add("GET", "/_cluster/stats/nodes/{node}", cluster_stats)
     add("GET", "/_cluster/pending_tasks", _plain(actions.PENDING_TASKS))
     add("POST", "/_cluster/reroute", reroute)
     add("GET", "/_cluster/allocation/explain", explain_allocation)
@@ -230,14 +233,24 @@ async def health_report(request: RestRequest) -> RestResponse:
     return RestResponse.json(await request.run(actions.HEALTH_REPORT, asked))
 
 
+async def cluster_stats(request: RestRequest) -> RestResponse:
+    request.accept("human", "include_remotes")
+    asked = ClusterStats(request.names("node"), _timeout_s(request))
+    return RestResponse.json(await request.run(actions.STATS, asked))
+
+
+def _timeout_s(request: RestRequest) -> float:
+    """How long a node may take to answer."""
+    return request.time_s("timeout", TIMEOUT_S)
+
+
 async def nodes_info(request: RestRequest) -> RestResponse:
     """`/_nodes/{x}`: x may be nodes or metrics, as Elasticsearch reads it."""
-    request.accept("timeout")
     flat = request.flag("flat_settings")
     nodes, metrics = request.names("node"), request.names("metric")
     if not metrics and nodes and all(name in NODE_METRICS for name in nodes):
         nodes, metrics = (), nodes
-    answer = await request.run(actions.NODES_INFO, ReadNodes(nodes, metrics))
+    answer = await request.run(actions.NODES_INFO, ReadNodes(nodes, metrics, _timeout_s(request)))
     for node in answer["nodes"].values():
         if flat and "settings" in node:
             node["settings"] = flatten(node["settings"])
@@ -247,7 +260,6 @@ async def nodes_info(request: RestRequest) -> RestResponse:
 async def nodes_stats(request: RestRequest) -> RestResponse:
     """`/_nodes/stats/{metric}/{index_metric}?level=`: the last two shape the `indices` section."""
     request.accept(
-        "timeout",
         "types",
         "groups",
         "fields",
@@ -262,7 +274,7 @@ async def nodes_stats(request: RestRequest) -> RestResponse:
         unknown = [name for name in names if name not in known]
         if unknown:
             raise unrecognized_metric(request.uri_path, unknown[0], known)
-    answer = await request.run(actions.NODES_STATS, ReadNodes(request.names("node"), metrics))
+    answer = await request.run(actions.NODES_STATS, ReadNodes(request.names("node"), metrics, _timeout_s(request)))
     for node in answer["nodes"].values():
         if "indices" in node:
             node["indices"] = node_statistics(node["indices"], index_metrics, level or "node")
@@ -270,6 +282,6 @@ async def nodes_stats(request: RestRequest) -> RestResponse:
 
 
 async def reload_secure_settings(request: RestRequest) -> RestResponse:
-    request.accept("timeout")
     request.json_object()
-    return RestResponse.json(await request.run(actions.RELOAD_SECURE_SETTINGS, ReadNodes(request.names("node"))))
+    asked = ReadNodes(request.names("node"), timeout_s=_timeout_s(request))
+    return RestResponse.json(await request.run(actions.RELOAD_SECURE_SETTINGS, asked))

@@ -20,6 +20,7 @@ from hanse.index.administration.requests import (
     GetAliases,
     PutMapping,
     PutSettings,
+    Recovery,
     Stats,
     UpdateAliases,
 )
@@ -68,7 +69,7 @@ def register(routes: Routes) -> None:
         add("GET", f"{prefix}/_stats", get_statistics)
         add("GET", f"{prefix}/_stats/{{metric}}", get_statistics)
         add("GET", f"{prefix}/_segments", _read(actions.SEGMENTS))
-        add("GET", f"{prefix}/_recovery", _read(actions.RECOVERY))
+        add("GET", f"{prefix}/_recovery", recovery)
         add("GET", f"{prefix}/_analyze", analyze)
         add("POST", f"{prefix}/_analyze", analyze)
     for method in ("PUT", "POST"):
@@ -183,7 +184,7 @@ def _whole_index(action: Any) -> Any:
 
 def _read(action: Any) -> Any:
     async def handler(request: RestRequest) -> RestResponse:
-        request.accept("verbose", "active_only", "detailed")
+        request.accept("verbose")
         options = request.indices_options(IndicesOptions())
         return RestResponse.json(await request.run(action, ByNames(request.names("index"), options)))
 
@@ -357,6 +358,14 @@ async def get_statistics(request: RestRequest) -> RestResponse:
     options = request.indices_options(IndicesOptions(forbid_closed_indices=False))
     answer = await request.run(actions.STATS, Stats(request.names("index"), options))
     return RestResponse.json(chosen_statistics(answer, metrics, level, path=request.uri_path))
+
+
+async def recovery(request: RestRequest) -> RestResponse:
+    """Files are not copied, so `detailed` adds nothing."""
+    request.accept("detailed")
+    options = request.indices_options(Recovery().options)
+    asked = Recovery(request.names("index"), options, request.flag("active_only"))
+    return RestResponse.json(await request.run(actions.RECOVERY, asked))
 
 
 async def analyze(request: RestRequest) -> RestResponse:

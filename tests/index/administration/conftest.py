@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from tests.index.shards import node
 
+from hanse.cluster.broadcast import Broadcast
 from hanse.cluster.names import ClusterNames
 from hanse.cluster.security_entries import ClusterSecurityStore
 from hanse.cluster.state import IndexMetadata
@@ -40,7 +41,7 @@ class Administration:
         self.cluster = cluster
         self.indices = indices
         self.registry = ActionRegistry()
-        register.register(self.registry, cluster, indices, Refreshing(Primaries(cluster, indices)))
+        register.register(self.registry, cluster, indices, Refreshing(Primaries(cluster, indices)), Broadcast(cluster))
         self.gate = Gate(
             registry=self.registry,
             catalogue=ClusterNames(lambda: cluster.state),

@@ -5,7 +5,7 @@ from tests.index.shards import index as write_op
 from tests.index.shards import one
 
 from hanse.index.administration import requests
-from hanse.index.administration.requests import Stats
+from hanse.index.administration.requests import Recovery, Stats
 from hanse.index.administration.statistics import added, node_statistics
 
 
@@ -46,11 +46,17 @@ async def test_segments(here: Administration) -> None:
 
 async def test_recovery_says_done(here: Administration) -> None:
     await filled(here)
-    shards = (await here.by_names(requests.RECOVERY, "a"))["a"]["shards"]
+    shards = (await here.run(requests.RECOVERY, Recovery(("a",))))["a"]["shards"]
     assert [(shard["id"], shard["type"], shard["stage"]) for shard in shards] == [
         (0, "EMPTY_STORE", "DONE"),
         (1, "EMPTY_STORE", "DONE"),
     ]
+    assert (shards[0]["source"], shards[0]["target"]["name"], shards[0]["primary"]) == ({}, "crane", True)
+    assert await here.run(requests.RECOVERY, Recovery(("a",), active_only=True)) == {}
+    await here.by_names(requests.CLOSE, "a")
+    await here.by_names(requests.OPEN, "a")
+    (reopened, _) = (await here.run(requests.RECOVERY, Recovery(("a",))))["a"]["shards"]
+    assert (reopened["type"], reopened["index"]["size"]["percent"]) == ("EXISTING_STORE", "100.0%")
 
 
 async def test_of_the_node(here: Administration) -> None:

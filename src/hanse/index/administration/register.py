@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hanse.cluster.broadcast import Broadcast
 from hanse.cluster.updates import ClusterService
 from hanse.index.administration import requests
 from hanse.index.administration.analyze import AnalyzeAction
@@ -15,12 +16,19 @@ from hanse.index.service import Indices
 from hanse.transport.actions import ActionRegistry
 
 
-def register(registry: ActionRegistry, cluster: ClusterService, indices: Indices, refreshing: Refreshing) -> None:
+def register(
+    registry: ActionRegistry,
+    cluster: ClusterService,
+    indices: Indices,
+    refreshing: Refreshing,
+    broadcast: Broadcast,
+) -> None:
     creator = IndexCreator(cluster, indices)
     lifecycle = IndexLifecycle(cluster, indices, refreshing)
     properties = IndexProperties(cluster, indices)
-    statistics = IndexStatistics(cluster, indices)
+    statistics = IndexStatistics(broadcast, indices)
     templates = TemplateActions(cluster)
+    statistics.register(registry)
     registry.register(requests.CREATE, creator.create)
     registry.register(requests.AUTO_CREATE, creator.auto_create)
     registry.register(requests.DELETE, lifecycle.delete)
@@ -39,9 +47,6 @@ def register(registry: ActionRegistry, cluster: ClusterService, indices: Indices
     registry.register(requests.PUT_SETTINGS, properties.put_settings)
     registry.register(requests.GET_ALIASES, properties.get_aliases)
     registry.register(requests.UPDATE_ALIASES, properties.update_aliases)
-    registry.register(requests.STATS, statistics.stats)
-    registry.register(requests.SEGMENTS, statistics.segments)
-    registry.register(requests.RECOVERY, statistics.recovery)
     registry.register(requests.ANALYZE, AnalyzeAction(cluster).analyze)
     registry.register(requests.PUT_INDEX_TEMPLATE, templates.put_composable)
     registry.register(requests.GET_INDEX_TEMPLATE, templates.get_composable)

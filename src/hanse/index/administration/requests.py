@@ -99,7 +99,31 @@ class Stats(msgspec.Struct, frozen=True, omit_defaults=True):
     indices: tuple[str, ...] = ()
     options: IndicesOptions = IndicesOptions(forbid_closed_indices=False)
     metrics: tuple[str, ...] = ()
-    level: str = "indices"
+    """`_none` asks no copy: for whom it is enough that the caller may ask."""
+
+
+class CopiesOf(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a node is asked of its copies. `indices`: the names by which the caller came to them, which the node's gate
+    has to be shown; `concrete`: the indices that are meant."""
+
+    indices: tuple[str, ...]
+    concrete: tuple[str, ...]
+    state_version: int
+    options: IndicesOptions = IndicesOptions(ignore_unavailable=True, expand_hidden=True, forbid_closed_indices=False)
+
+
+class CopyReport(msgspec.Struct, frozen=True):
+    """Of one copy; what is in `body` depends on the question."""
+
+    index: str
+    shard: int
+    body: dict[str, Any]
+
+
+class Recovery(msgspec.Struct, frozen=True, omit_defaults=True):
+    indices: tuple[str, ...] = ()
+    options: IndicesOptions = IndicesOptions()
+    active_only: bool = False
 
 
 class Analyze(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -129,7 +153,16 @@ UPDATE_ALIASES = Action("indices:admin/aliases", UpdateAliases, Acknowledged, Sc
 RESOLVE = Action("indices:admin/resolve/index", ByNames, dict, Scope.INDEX, crosses=True)
 STATS = Action("indices:monitor/stats", Stats, dict, Scope.INDEX)
 SEGMENTS = Action("indices:monitor/segments", ByNames, dict, Scope.INDEX)
-RECOVERY = Action("indices:monitor/recovery", ByNames, dict, Scope.INDEX)
+RECOVERY = Action("indices:monitor/recovery", Recovery, dict, Scope.INDEX)
+STATS_OF_COPIES: Action[CopiesOf, list[CopyReport]] = Action(
+    "indices:monitor/stats[n]", CopiesOf, list[CopyReport], Scope.INDEX, within=True
+)
+SEGMENTS_OF_COPIES: Action[CopiesOf, list[CopyReport]] = Action(
+    "indices:monitor/segments[n]", CopiesOf, list[CopyReport], Scope.INDEX, within=True
+)
+RECOVERY_OF_COPIES: Action[CopiesOf, list[CopyReport]] = Action(
+    "indices:monitor/recovery[n]", CopiesOf, list[CopyReport], Scope.INDEX, within=True
+)
 ANALYZE = Action("indices:admin/analyze", Analyze, dict, Scope.INDEX)
 
 PUT_INDEX_TEMPLATE = Action("indices:admin/index_template/put", PutTemplate, Acknowledged, Scope.CLUSTER)

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from hanse.cluster.broadcast import Broadcast
+from hanse.cluster.node_actions import NO_SECTIONS
 from hanse.cluster.shard_health import index_counts
-from hanse.cluster.updates import ClusterService
-from hanse.index.administration.requests import ByNames, Stats
+from hanse.cluster.state import IndexMetadata
+from hanse.index.administration import requests
+from hanse.index.administration.copies import Copies, copies_wanted, shown_node, shown_routing
+from hanse.index.administration.requests import ByNames, CopiesOf, CopyReport, Recovery, Stats
+from hanse.index.index_service import IndexService
+from hanse.index.local_copy import LocalCopy
 from hanse.index.service import Indices
-from hanse.transport.actions import Call
+from hanse.transport.actions import ActionRegistry, Call
 
 _EMPTY: dict[str, Any] = {
     "warmer": {"current": 0, "total": 0, "total_time_in_millis": 0},
@@ -41,82 +47,145 @@ _NOTHING: dict[str, Any] = {
 
 
 class IndexStatistics:
-    def __init__(self, cluster: ClusterService, indices: Indices) -> None:
-        self._cluster = cluster
+    """Handlers: those that ask every node with copies of an index, and those by which this node tells of its own."""
+
+    def __init__(self, broadcast: Broadcast, indices: Indices) -> None:
+        self._cluster = broadcast.cluster
+        self._copies = Copies(broadcast)
         self._indices = indices
+
+    def register(self, registry: ActionRegistry) -> None:
+        registry.register(requests.STATS, self.stats)
+        registry.register(requests.SEGMENTS, self.segments)
+        registry.register(requests.RECOVERY, self.recovery)
+        registry.register(requests.STATS_OF_COPIES, self.own_stats)
+        registry.register(requests.SEGMENTS_OF_COPIES, self.own_segments)
+        registry.register(requests.RECOVERY_OF_COPIES, self.own_recoveries)
+
+    # -- asking the nodes with copies
 
     async def stats(self, call: Call, request: Stats) -> dict[str, Any]:
         """Sections by index and shard; REST picks metrics and the level."""
+        if request.metrics == NO_SECTIONS:
+            return {}
+        names = self._open(call)
+        asked = await self._copies.ask(call, names, requests.STATS_OF_COPIES)
+        state = self._cluster.state
         answer: dict[str, Any] = {}
-        total: dict[str, Any] = {}
-        copies = started = 0
-        for name in sorted(call.targets.names):
-            index = self._cluster.state.indices[name]
-            if not index.is_open:
-                continue
-            shards = {str(shard.number): _EMPTY | shard.stats() for shard in self._indices.get(name).shards}
-            merged: dict[str, Any] = {}
-            for stats in shards.values():
-                merged = added(merged, stats)
-            total = added(total, merged)
-            copies += index.number_of_shards * (index.number_of_replicas + 1)
-            started += index.number_of_shards
+        every: dict[str, Any] = {}
+        mains: dict[str, Any] = {}
+        for name in (name for name in names if name in state.indices):
+            index = state.indices[name]
+            total: dict[str, Any] = {}
+            primaries: dict[str, Any] = {}
+            shards: dict[str, list[Any]] = {}
+            for copy in asked.of(name):
+                total = added(total, copy.body)
+                if copy.routing.is_primary:
+                    primaries = added(primaries, copy.body)
+                shards.setdefault(str(copy.shard), []).append({"routing": shown_routing(copy.routing), **copy.body})
+            every, mains = added(every, total), added(mains, primaries)
             answer[name] = {
                 "uuid": index.uuid,
-                "health": index_counts(self._cluster.state, name).status,
+                "health": index_counts(state, name).status,
                 "status": "open",
-                "primaries": _without_shard_parts(merged),
-                "total": _without_shard_parts(merged),
-                "shards": {number: [self._shard_entry(stats)] for number, stats in shards.items()},
+                "primaries": _without_shard_parts(primaries),
+                "total": _without_shard_parts(total),
+                "shards": shards,
             }
+        wanted = sum(copies_wanted(state.indices[name]) for name in answer)
         return {
-            "_shards": {"total": copies, "successful": started, "failed": 0},
-            "_all": {"primaries": _without_shard_parts(total), "total": _without_shard_parts(total)},
+            "_shards": asked.counts(wanted),
+            "_all": {"primaries": _without_shard_parts(mains), "total": _without_shard_parts(every)},
             "indices": answer,
         }
 
-    def _shard_entry(self, stats: dict[str, Any]) -> dict[str, Any]:
-        return {"routing": {**self._routing(), "relocating_node": None}, **stats}
-
-    def _routing(self) -> dict[str, Any]:
-        return {"state": "STARTED", "primary": True, "node": next(iter(self._cluster.state.nodes), None)}
-
     async def segments(self, call: Call, request: ByNames) -> dict[str, Any]:
-        """One entry a shard stands for all its segments: they are tantivy's, and it merges them by itself."""
+        """One entry a copy stands for all its segments: they are tantivy's, and it merges them by itself."""
+        names = self._open(call)
+        asked = await self._copies.ask(call, names, requests.SEGMENTS_OF_COPIES)
         indices: dict[str, Any] = {}
-        for name in sorted(call.targets.names):
-            shards = {}
-            for shard in self._indices.get(name).shards:
+        for name in names:
+            shards: dict[str, list[Any]] = {}
+            for copy in asked.of(name):
+                shards.setdefault(str(copy.shard), []).append({"routing": shown_routing(copy.routing), **copy.body})
+            indices[name] = {"shards": shards}
+        return {"_shards": asked.counts(asked.active), "indices": indices}
+
+    async def recovery(self, call: Call, request: Recovery) -> dict[str, Any]:
+        """How each copy came to be where it is, finished or not; with `active_only` those that are not."""
+        names = self._open(call)
+        asked = await self._copies.ask(call, names, requests.RECOVERY_OF_COPIES, also_filling=True)
+        nodes = self._cluster.state.nodes
+        answer: dict[str, Any] = {}
+        for name in names:
+            shards = []
+            for copy in asked.of(name):
+                body = dict(copy.body)
+                if request.active_only and body["stage"] == "DONE":
+                    continue
+                source = body.pop("source_node")
+                shown = {
+                    "id": copy.shard,
+                    "primary": copy.routing.is_primary,
+                    "source": body.pop("source") if source is None else shown_node(nodes.get(source)),
+                    "target": shown_node(nodes.get(copy.routing.node)),
+                }
+                shards.append({**body, **shown})
+            if shards or not request.active_only:
+                answer[name] = {"shards": shards}
+        return answer
+
+    def _open(self, call: Call) -> list[str]:
+        indices = self._cluster.state.indices
+        return sorted(name for name in call.targets.names if name in indices and indices[name].is_open)
+
+    # -- telling of the copies here
+
+    async def own_stats(self, call: Call, request: CopiesOf) -> list[CopyReport]:
+        return [
+            CopyReport(service.name, shard.number, _EMPTY | shard.stats())
+            for service in self._meant(call, request)
+            for shard in service.shards
+        ]
+
+    async def own_segments(self, call: Call, request: CopiesOf) -> list[CopyReport]:
+        reports = []
+        for service in self._meant(call, request):
+            for shard in service.shards:
                 stats = shard.stats()
                 count = stats["segments"]["count"]
-                entry = {"routing": self._routing(), "num_committed_segments": count, "num_search_segments": count}
-                shards[str(shard.number)] = [{**entry, "segments": {"_0": _segment(stats)} if count else {}}]
-            indices[name] = {"shards": shards}
-        count = sum(len(entry["shards"]) for entry in indices.values())
-        return {"_shards": {"total": count, "successful": count, "failed": 0}, "indices": indices}
+                body = {
+                    "num_committed_segments": count,
+                    "num_search_segments": count,
+                    "segments": {"_0": _segment(stats)} if count else {},
+                }
+                reports.append(CopyReport(service.name, shard.number, body))
+        return reports
 
-    async def recovery(self, call: Call, request: ByNames) -> dict[str, Any]:
-        """Every copy was opened from this node's own files."""
-        answer: dict[str, Any] = {}
-        node = next(iter(self._cluster.state.nodes.values()), None)
-        shown = {"id": node.id, "name": node.name, "transport_address": node.transport_address} if node else {}
-        for name in sorted(call.targets.names):
-            index = self._cluster.state.indices[name]
-            kind = "SNAPSHOT" if index.is_follower else "EMPTY_STORE"
-            answer[name] = {
-                "shards": [
-                    {
-                        "id": shard.number,
-                        "type": kind,
-                        "stage": "DONE",
-                        "primary": True,
-                        "source": {} if kind == "EMPTY_STORE" else {"repository": "_ccr_", "snapshot": "_latest_"},
-                        "target": shown,
-                    }
-                    for shard in self._indices.get(name).shards
-                ]
-            }
-        return answer
+    async def own_recoveries(self, call: Call, request: CopiesOf) -> list[CopyReport]:
+        return [
+            CopyReport(service.name, number, _shown_recovery(service.metadata, copy))
+            for service in self._meant(call, request)
+            for number, copy in sorted(service.copies.items())
+        ]
+
+    def _meant(self, call: Call, request: CopiesOf) -> list[IndexService]:
+        """Those that are meant and that the caller may see here, too."""
+        granted = set(call.targets.names)
+        meant = [name for name in request.concrete if name in granted]
+        return [service for service in self._indices if service.name in meant]
+
+
+def _shown_recovery(index: IndexMetadata, copy: LocalCopy) -> dict[str, Any]:
+    """A follower's primary was filled from its leader, which Elasticsearch shows as a snapshot of it."""
+    body = copy.recovery.shown()
+    source: dict[str, Any] = {"bootstrap_new_history_uuid": False} if body["type"] == "EXISTING_STORE" else {}
+    if index.is_follower and body["type"] == "EMPTY_STORE":
+        alias = index.custom.get("ccr", {}).get("remote_cluster", "")
+        body["type"] = "SNAPSHOT"
+        source = {"repository": f"_ccr_{alias}", "snapshot": "_latest_", "index": index.name, "version": ""}
+    return {**body, "source_node": copy.recovery.source, "source": source}
 
 
 def node_statistics(indices: Indices) -> dict[str, Any]:
@@ -130,6 +199,20 @@ def node_statistics(indices: Indices) -> dict[str, Any]:
     for sections in by_index.values():
         total = added(total, sections)
     return {**total, "indices": by_index}
+
+
+def summed_copies(indices: Indices) -> dict[str, dict[str, Any]]:
+    """Sections over the copies of this node: `all` of them, and those that are `primaries`."""
+    every: dict[str, Any] = {}
+    mains: dict[str, Any] = {}
+    for service in indices:
+        for shard in service.shards:
+            sections = _without_shard_parts(_EMPTY | shard.stats())
+            every = added(every, sections)
+            if shard.is_primary:
+                mains = added(mains, sections)
+    nothing = {**_EMPTY, **_NOTHING}
+    return {"all": every or nothing, "primaries": mains or nothing}
 
 
 def _segment(stats: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,124 @@
+"""What is asked of all nodes at once: each answers for itself, and one that is gone is an entry and no error."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from hanse.cli.local_nodes import LocalCluster
+from tests.journeys.several_nodes import wait_for
+from tests.journeys.world import bulk, ok
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    own = {0: {"node.attr.rack": "r1"}, 1: {"node.attr.rack": "r2"}, 2: {"node.attr.rack": "x"}}
+    with LocalCluster(tmp_path_factory.mktemp("every"), "hansa", own_settings=own) as running:
+        wait_for(running, "green")
+        first = running.nodes[0]
+        body = {"settings": {"number_of_shards": 3, "number_of_replicas": 1}}
+        ok(first, "PUT", "/books", body)
+        wait_for(running, "green")
+        bulk(first, b"".join(b'{"index":{"_index":"books","_id":"%d"}}\n{"n":%d}\n' % (n, n) for n in range(60)))
+        yield running
+
+
+def names(answer: Any) -> list[str]:
+    return sorted(node["name"] for node in answer["nodes"].values())
+
+
+def test_each_node_tells_of_itself(cluster: LocalCluster) -> None:
+    for node in cluster.nodes:
+        info = ok(node, "GET", "/_nodes")
+        assert info["_nodes"] == {"total": 3, "successful": 3, "failed": 0}
+        pids = {each["process"]["id"] for each in info["nodes"].values()}
+        assert pids == {each.process.pid for each in cluster.nodes if each.process is not None}
+        assert {each["settings"]["node"]["attr"]["rack"] for each in info["nodes"].values()} == {"r1", "r2", "x"}
+    stats = ok(cluster.nodes[1], "GET", "/_nodes/stats")["nodes"].values()
+    assert sum(each["indices"]["docs"]["count"] for each in stats) == 120
+    assert all(each["jvm"]["mem"]["heap_used_in_bytes"] > 0 for each in stats)
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ("_local", ["hansa-2"]),
+        ("hansa-1,hansa-3", ["hansa-1", "hansa-3"]),
+        ("*-3", ["hansa-3"]),
+        ("rack:r*", ["hansa-1", "hansa-2"]),
+        ("_all,data:false", []),
+        ("master:true", ["hansa-1", "hansa-2", "hansa-3"]),
+    ],
+)
+def test_filters_choose_nodes(cluster: LocalCluster, filters: str, found: list[str]) -> None:
+    for path in (f"/_nodes/{filters}", f"/_nodes/{filters}/stats/jvm", f"/_nodes/{filters}/http"):
+        assert names(ok(cluster.nodes[1], "GET", path)) == found
+    assert names(ok(cluster.nodes[1], "POST", f"/_nodes/{filters}/reload_secure_settings")) == found
+
+
+def test_the_cluster_in_sums(cluster: LocalCluster) -> None:
+    stats = ok(cluster.nodes[2], "GET", "/_cluster/stats")
+    assert stats["indices"]["docs"]["count"] == 60
+    shards = stats["indices"]["shards"]
+    assert (shards["total"], shards["primaries"], shards["replication"]) == (6, 3, 1.0)
+    assert (stats["nodes"]["count"]["total"], stats["nodes"]["discovery_types"]) == (3, {"multi-node": 3})
+
+
+def test_statistics_of_primaries_and_of_all_copies(cluster: LocalCluster) -> None:
+    for node in cluster.nodes:
+        stats = ok(node, "GET", "/books/_stats?level=shards")
+        assert stats["_shards"] == {"total": 6, "successful": 6, "failed": 0}
+        books = stats["indices"]["books"]
+        assert (books["primaries"]["docs"]["count"], books["total"]["docs"]["count"]) == (60, 120)
+        assert (books["health"], stats["_all"]["total"]["docs"]["count"]) == ("green", 120)
+        copies = [copy["routing"] for copies in books["shards"].values() for copy in copies]
+        assert [routing["primary"] for routing in copies] == [True, False] * 3
+        assert len({routing["node"] for routing in copies}) == 3
+
+
+def test_who_has_only_an_alias_sees_its_index_on_every_node(cluster: LocalCluster) -> None:
+    first = cluster.nodes[0]
+    ok(first, "PUT", "/secret", {"settings": {"number_of_replicas": 0}})
+    ok(first, "PUT", "/books/_alias/shelf")
+    ok(first, "PUT", "/_security/role/reader", {"indices": [{"names": ["shelf"], "privileges": ["monitor"]}]})
+    ok(first, "PUT", "/_security/user/ada", {"password": "ada-password", "roles": ["reader"]})
+    for node in cluster.nodes:
+        stats = ok(node, "GET", "/shelf/_stats", user=("ada", "ada-password"))
+        assert stats["_shards"]["successful"] == 6
+        assert list(ok(node, "GET", "/_stats", user=("ada", "ada-password"))["indices"]) == ["books"]
+        assert node.request("GET", "/secret/_stats", user=("ada", "ada-password"))[0] == 403
+
+
+def test_segments_and_recoveries_of_every_copy(cluster: LocalCluster) -> None:
+    ids = {each["name"]: id for id, each in ok(cluster.nodes[0], "GET", "/_nodes")["nodes"].items()}
+    for node in cluster.nodes:
+        segments = ok(node, "GET", "/books/_segments")
+        assert segments["_shards"]["successful"] == 6
+        assert all(len(copies) == 2 for copies in segments["indices"]["books"]["shards"].values())
+        recoveries = ok(node, "GET", "/books/_recovery")["books"]["shards"]
+        primaries = [each for each in recoveries if each["primary"]]
+        replicas = [each for each in recoveries if not each["primary"]]
+        assert {each["type"] for each in primaries} == {"EMPTY_STORE"}
+        assert {(each["type"], each["stage"]) for each in replicas} == {("PEER", "DONE")}
+        for each in replicas:
+            assert each["source"]["name"] != each["target"]["name"]
+            assert each["source"]["id"] == ids[each["source"]["name"]]
+
+
+def test_a_node_that_does_not_answer_in_time_is_an_entry(cluster: LocalCluster) -> None:
+    asleep = cluster.nodes[2]
+    asleep.send_signal(signal.SIGSTOP)
+    try:
+        answer = ok(cluster.nodes[0], "GET", "/_nodes?timeout=300ms")
+    finally:
+        asleep.wake()
+    header = answer["_nodes"]
+    assert (header["total"], header["successful"], header["failed"]) == (3, 2, 1)
+    assert header["failures"][0]["caused_by"]["type"] == "receive_timeout_transport_exception"
+    assert names(answer) == ["hansa-1", "hansa-2"]
+    wait_for(cluster, "green")
