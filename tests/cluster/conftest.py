@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.nats_servers import nats_server
 
 from hanse.cluster.embedded.state_store import SqliteStateStore
 from hanse.cluster.state import ClusterState, NodeMetadata
@@ -24,3 +25,6 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStateStore]:
 @pytest.fixture
 def cluster(store: SqliteStateStore) -> ClusterService:
     return ClusterService(store, ClusterState("harbour", "uuid", nodes={"n1": CRANE}, master_node="n1"))
+
+
+__all__ = ["cluster", "nats_server", "store"]
