@@ -142,6 +142,7 @@ class Node:
         self._data_path = Path(settings.read(declared.PATH_DATA))
         self._logs_path = Path(settings.read(declared.PATH_LOGS) or self._data_path / "logs")
         self._name = settings.read(declared.NODE_NAME)
+        self._ephemeral_id = _short_id()
         self._tasks = Tasks()
         self._closers: list[Callable[[], Any]] = []
         self._ready = asyncio.Event()
@@ -467,7 +468,7 @@ class Node:
             cluster_uuid=self.cluster.state.cluster_uuid,
             node_id=self._node_id,
             node_name=self._name,
-            ephemeral_id=_EPHEMERAL_ID,
+            ephemeral_id=self._ephemeral_id,
             version=__version__,
             address=self._transport_address,
             roles=self.settings.read(declared.NODE_ROLES),
@@ -486,7 +487,7 @@ class Node:
             roles=self.settings.read(declared.NODE_ROLES),
             attributes=self._attributes(),
             version=self.settings.read(declared.COMPATIBILITY_VERSION),
-            ephemeral_id=_EPHEMERAL_ID,
+            ephemeral_id=self._ephemeral_id,
         )
 
     async def _bind_transport(self, transport: TransportServer) -> str:
@@ -542,9 +543,6 @@ class Node:
             partial = self._logs_path / f".{kind}.ports"
             partial.write_text(address + "\n")
             os.replace(partial, self._logs_path / f"{kind}.ports")
-
-
-_EPHEMERAL_ID = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
 
 
 def _short_id() -> str:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.nats_servers import nats_server
 
 from hanse.cluster.allocation import reroute, started
 from hanse.cluster.embedded.state_store import SqliteStateStore
@@ -47,3 +48,6 @@ def initializing(state: ClusterState) -> list[tuple[str, int, str]]:
         for copy in shard.copies
         if not copy.is_active
     ]
+
+
+__all__ = ["cluster", "initializing", "nats_server", "start_all", "store"]

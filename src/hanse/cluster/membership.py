@@ -55,8 +55,8 @@ REDIAL_S = 0.3
 ANNOUNCE_TIMEOUT_S = 3.0
 SILENT_S = 5.0
 """How long a member that did not confirm a state is not waited for again."""
-HEARD_S = 2.0
-"""A member that was heard within this time is there."""
+HEARD_INTERVALS = 2
+"""A member that was heard within so many intervals of asking is there."""
 REJOIN_S_MIN = 0.5
 REJOIN_S_MAX = 10.0
 HANDED_OVER_S = 5.0
@@ -168,7 +168,7 @@ class Membership:
         return Version(self._cluster.state.version)
 
     async def _hears(self, call: Call, request: About) -> Heard:
-        return Heard(time.monotonic() - self._heard.get(request.node, 0.0) < HEARD_S)
+        return Heard(time.monotonic() - self._heard.get(request.node, 0.0) < HEARD_INTERVALS * self._interval_s)
 
     async def _published(self, call: Call, request: Version) -> Empty:
         if not await self._cluster.reached(request.version, ANNOUNCE_TIMEOUT_S):

@@ -158,6 +158,6 @@ class Nodes:
 
     async def close(self) -> None:
         self._unsubscribe()
+        await self._tasks.close()
         peers, self._peers = self._peers, {}
         await asyncio.gather(*(peer.close() for peer in peers.values()))
-        await self._tasks.close()

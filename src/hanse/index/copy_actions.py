@@ -32,9 +32,7 @@ class CopyActions:
         registry.register(REFRESH_COPY, self.refresh)
 
     async def take(self, call: Call, request: SendBatches) -> CopyAt:
-        shard = self._indices.copy_of(request.index_uuid, request.shard)
-        if not shard.is_level:
-            raise ShardFailedError(f"{shard} the copy on this node is still being filled", index=shard.index_name)
+        shard = self._whole(request)
         return CopyAt(await shard.take_sent(request.after, request.chain, request.batches))
 
     async def read(self, call: Call, request: ReadCopy) -> CopyPage:
@@ -61,8 +59,14 @@ class CopyActions:
         )
 
     async def refresh(self, call: Call, request: RefreshCopy) -> CopyAt:
+        return CopyAt(await refreshed(self._whole(request), request.position))
+
+    def _whole(self, request: SendBatches | RefreshCopy) -> Shard:
+        """The copy here; one that is being filled must not take anything from the log. Raises ShardFailedError."""
         shard = self._indices.copy_of(request.index_uuid, request.shard)
-        return CopyAt(await refreshed(shard, request.position))
+        if not shard.is_level:
+            raise ShardFailedError(f"{shard} the copy on this node is still being filled", index=shard.index_name)
+        return shard
 
 
 async def refreshed(shard: Shard, position: int) -> int:

@@ -105,15 +105,15 @@ class LocalCopy:
         await before
         try:
             await self._open_files()
-        except HanseError as error:
-            self._failed(error.reason)
+        except (HanseError, OSError) as error:
+            self._failed(str(error))
             raise
         assert self.shard is not None
         self.shard.when_failed(lambda error: self._failed(error.reason))
 
     async def _open_files(self) -> None:
-        await self._around.workers.write(self._take_whole)
         self.shard = await self._around.workers.write(self._make_shard)
+        await self._settle_aside()
         while True:
             try:
                 if self.assigned.is_primary:
@@ -179,13 +179,24 @@ class LocalCopy:
 
     @property
     def _aside(self) -> Path:
-        return self._folder.with_name(self._folder.name + _PUT_ASIDE)
+        return aside_of(self._folder)
+
+    async def _settle_aside(self) -> None:
+        """Of a copy that was put aside and its successor one is whole: the successor as soon as it stands in the log,
+        which it does with the last piece it was filled with. A primary begins with the whole one."""
+        workers = self._around.workers
+        if not await workers.write(self._aside.exists):
+            return
+        if self._current().logged.position > 0:
+            await workers.write(shutil.rmtree, self._aside, ignore_errors=True)
+        elif self.assigned.is_primary:
+            await self._current().close(keep=False)
+            await workers.write(self._take_whole)
+            self.shard = await workers.write(self._make_shard)
 
     def _take_whole(self) -> None:
-        """A copy that was put aside is whole, and its successor is not: a primary begins with what is whole."""
-        if self.assigned.is_primary and self._aside.exists():
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._aside.rename(self._folder)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._aside.rename(self._folder)
 
     async def _put_aside(self) -> None:
         assert self.shard is not None
@@ -281,6 +292,11 @@ class LocalCopy:
             self._replicas.close()
         if self.shard is not None:
             await self.shard.close(keep=keep and self.is_serving)
+
+
+def aside_of(folder: Path) -> Path:
+    """Where the copy in a folder lies while its successor is being filled."""
+    return folder.with_name(folder.name + _PUT_ASIDE)
 
 
 def _move(folder: Path, to: Path) -> None:

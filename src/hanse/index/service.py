@@ -22,7 +22,7 @@ from hanse.cluster.state import ClusterState, IndexMetadata
 from hanse.cluster.updates import ClusterService
 from hanse.errors import IndexClosedError, IndexNotFoundError, ShardFailedError
 from hanse.index.index_service import IndexService
-from hanse.index.local_copy import Ask, LocalCopy, Surroundings
+from hanse.index.local_copy import Ask, LocalCopy, Surroundings, aside_of
 from hanse.index.reports import Reports
 from hanse.index.shard import Shard
 from hanse.index.workers import Workers
@@ -88,6 +88,8 @@ class Indices:
             elif folder.name not in known:
                 log.warning("folder belongs to no index of this cluster and is left alone", folder=str(folder))
             else:
+                for one in folder.glob("*" + _DELETED):
+                    shutil.rmtree(one, ignore_errors=True)
                 self._left |= {(folder.name, int(one.name)) for one in folder.iterdir() if one.name.isdecimal()}
 
     # -- looking up
@@ -230,12 +232,15 @@ class Indices:
     def _close_copy(self, service: IndexService, copy: LocalCopy) -> asyncio.Task[None]:
         del service.copies[copy.number]
         service.show()
-        key = (service.uuid, copy.number)
         closing = copy.close(keep=True)
-        self._closing[key] = closing
-        self._left.add(key)
-        closing.add_done_callback(lambda done: self._closing.pop(key) if self._closing.get(key) is done else None)
+        self._left.add((service.uuid, copy.number))
+        self._ends((service.uuid, copy.number), closing)
         return closing
+
+    def _ends(self, key: tuple[str, int], ending: asyncio.Task[None]) -> None:
+        """The next copy of the shard here is not opened before that is done."""
+        self._closing[key] = ending
+        ending.add_done_callback(lambda done: self._closing.pop(key) if self._closing.get(key) is done else None)
 
     def _leave(self, metadata: IndexMetadata) -> list[asyncio.Task[None]]:
         service = self._services.pop(metadata.name, None)
@@ -270,14 +275,19 @@ class Indices:
             shard = shards[number]
             if shard.on(own_id) is None and not shard.unassigned and all(copy.is_active for copy in shard.copies):
                 self._left.discard((uuid, number))
-                self._tasks.spawn(f"removal of a copy of [{names[uuid]}][{number}]", self._remove_copy(uuid, number))
+                removal = self._remove_copy(uuid, number)
+                self._ends((uuid, number), self._tasks.spawn(f"removal of [{names[uuid]}][{number}]", removal))
 
     async def _remove_copy(self, uuid: str, number: int) -> None:
-        await self._workers.write(self._remove, self._folder / uuid / str(number))
+        folder = self._folder / uuid / str(number)
+        await self._workers.write(self._remove, folder)
+        await self._workers.write(self._remove, aside_of(folder))
 
     def _remove(self, folder: Path) -> None:
         if folder.exists():
-            shutil.rmtree(folder.rename(folder.with_name(folder.name + _DELETED)), ignore_errors=True)
+            doomed = folder.with_name(folder.name + _DELETED)
+            shutil.rmtree(doomed, ignore_errors=True)
+            shutil.rmtree(folder.rename(doomed), ignore_errors=True)
 
     # -- the end
 

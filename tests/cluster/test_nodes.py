@@ -1,0 +1,145 @@
+"""Calls between nodes of one cluster over real mutual TLS: who is reached, who is refused, what a lost call means."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.nats_servers import NatsServer
+from tests.node_group import Group, node_group, refused, until
+
+from hanse.cluster import nodes as module
+from hanse.cluster.membership import CHECK, About, Heard, Version
+from hanse.cluster.nodes import Nodes
+from hanse.cluster.state import ClusterState
+from hanse.cluster.updates import ClusterService
+from hanse.errors import (
+    ConnectTransportError,
+    NodeDisconnectedError,
+    NodeNotConnectedError,
+    ReceiveTimeoutError,
+    RetryOnPrimaryError,
+    SecurityError,
+)
+from hanse.transport.actions import Action, Call, Scope
+
+ASK = Action("internal:test/ask", About, Heard, Scope.MEMBER)
+
+
+@pytest.fixture
+async def group(tmp_path: Path, nats_server: NatsServer) -> AsyncIterator[Group]:
+    async with node_group(tmp_path, nats_server, 2) as made:
+        yield made
+
+
+def reading(group: Group, state: ClusterState) -> Nodes:
+    """The connections of the first node, with a state of the test's own."""
+    node = group[0].node
+    return Nodes(ClusterService(node._engine.state_store, state), node._hello, node._transport_tls, node._is_member)
+
+
+async def test_each_reaches_the_other_over_one_connection(group: Group) -> None:
+    a, b = group.members
+    nodes = reading(group, a.state)
+    assert not nodes.is_connected(b.id)
+    answers = await asyncio.gather(*(nodes.call(b.id, CHECK, Version(0)) for _ in range(20)))
+    assert {answer.version for answer in answers} == {b.state.version}
+    assert len(nodes._peers) == 1
+    assert nodes.is_connected(b.id)
+    assert [node.id for node in nodes.others()] == [b.id]
+    assert (nodes.own_id, nodes.name_of(b.id), nodes.name_of("x")) == (a.id, "node-1", "x")
+    await nodes.close()
+    assert not nodes.is_connected(b.id)
+
+
+async def test_who_is_no_member_is_not_asked(group: Group) -> None:
+    error = await refused(group[0].node.nodes.call("nobody", CHECK, Version(0)), NodeNotConnectedError)
+    assert error.reason == "[nobody] is no member of this cluster any more"
+
+
+@pytest.mark.parametrize("strange", ["id", "cluster"])
+async def test_another_node_at_the_address_is_not_taken_for_the_one_that_was_meant(group: Group, strange: str) -> None:
+    a, b = group.members
+    state = a.state
+    if strange == "id":
+        moved = msgspec.structs.replace(state.nodes[b.id], id="meant")
+        state = msgspec.structs.replace(state, nodes={"meant": moved})
+    else:
+        state = msgspec.structs.replace(state, cluster_uuid="another")
+    nodes = reading(group, state)
+    error = await refused(nodes.call(next(iter(nodes.others())).id, CHECK, Version(0)), ConnectTransportError)
+    assert "handshake failed: another node answered, [node-1] of cluster [group-" in error.reason
+    await nodes.close()
+
+
+async def test_a_node_of_a_strange_authority_is_neither_asked_nor_answered(group: Group) -> None:
+    a, _ = group.members
+    stranger = group.made(authority=group.strange)
+    await stranger.start()
+    at_a = a.node.nodes
+    await until(lambda: stranger.id in a.state.nodes)
+    error = await refused(reading(group, a.state).call(stranger.id, CHECK, Version(0)), ConnectTransportError)
+    assert "its certificate is not from the authority of this cluster's own nodes" in error.reason
+    assert not at_a.is_connected(stranger.id)
+    # The one it dials does not see a member either, even if the stranger itself does not look at certificates.
+    careless = Nodes(stranger.node.cluster, stranger.node._hello, stranger.node._transport_tls)
+    await refused(careless.call(a.id, CHECK, Version(0)), SecurityError)
+    await careless.close()
+
+
+async def test_a_node_that_refused_is_left_alone_for_a_moment(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = group.members
+    nodes = reading(group, a.state)
+    await b.vanish()
+    monkeypatch.setattr(module, "PAUSE_S", 1000.0)
+    first = await refused(nodes.call(b.id, CHECK, Version(0)), ConnectTransportError)
+    assert await refused(nodes.call(b.id, CHECK, Version(0)), ConnectTransportError) is first
+    await nodes.close()
+
+
+async def test_a_node_that_started_again_is_dialled_anew(group: Group) -> None:
+    a, b = group.members
+    await a.node.nodes.call(b.id, CHECK, Version(0))
+    before = a.node.nodes._peers[b.id]
+    await b.stop()
+    await until(lambda: not a.node.nodes.is_connected(b.id) and b.id not in a.state.nodes)
+    await b.start()
+    await until(lambda: b.id in a.state.nodes)
+    await a.node.nodes.call(b.id, CHECK, Version(0))
+    assert a.node.nodes._peers[b.id] is not before
+    assert not before.is_open
+
+
+async def test_errors_keep_their_class_on_the_way(group: Group) -> None:
+    async def fail(call: Call, request: About) -> Heard:
+        raise RetryOnPrimaryError("not here", index="books")
+
+    a, b = group.members
+    b.node.actions.register(ASK, fail)
+    error = await refused(a.node.nodes.call(b.id, ASK, About("x")), RetryOnPrimaryError)
+    assert (error.reason, error.metadata["index"]) == ("not here", "books")
+
+
+async def test_a_lost_call_is_told_from_one_that_was_never_made(group: Group) -> None:
+    asked = asyncio.Event()
+
+    async def wait(call: Call, request: About) -> Heard:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    a, b = group.members
+    b.node.actions.register(ASK, wait)
+    await refused(a.node.nodes.call(b.id, ASK, About("x"), timeout_s=0.01), ReceiveTimeoutError)
+    assert a.node.nodes.is_connected(b.id), "a slow answer is no reason to hang up"
+    asked.clear()
+    lost: asyncio.Task[Any] = asyncio.ensure_future(a.node.nodes.call(b.id, ASK, About("x")))
+    await asked.wait()
+    await b.vanish()
+    await refused(lost, NodeDisconnectedError)
+    never = await refused(a.node.nodes.call(b.id, ASK, About("x")), ConnectTransportError)
+    assert not isinstance(never, NodeDisconnectedError)
