@@ -12,6 +12,7 @@ import json
 import random
 import ssl
 import time
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -42,7 +43,8 @@ class Clients:
         self.acknowledged = Counter[str]()
         self.statuses: Counter[str] = Counter()
         self._urls = {node.node_name: node.url for node in nodes}
-        self._login = aiohttp.BasicAuth("elastic", nodes[0].password)
+        login = b64encode(f"elastic:{nodes[0].password}".encode()).decode()
+        self._headers = {"Authorization": f"Basic {login}"}
         self._tls = ssl.create_default_context(cafile=str(nodes[0].ca_file))
         self._documents = [(index, str(at)) for index in indices for at in range(ids)]
         self._values = itertools.count(1)
@@ -54,7 +56,7 @@ class Clients:
         """Until `stop`."""
         timeout = aiohttp.ClientTimeout(total=ANSWER_S)
         connector = aiohttp.TCPConnector(ssl=self._tls, limit=0)
-        async with aiohttp.ClientSession(auth=self._login, timeout=timeout, connector=connector) as session:
+        async with aiohttp.ClientSession(headers=self._headers, timeout=timeout, connector=connector) as session:
             # aiohttp sends a request again when a kept connection turns out to be closed; see above.
             session._retry_connection = False
             await asyncio.gather(*(_Client(self, session, at).run() for at in range(clients)))

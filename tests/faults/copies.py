@@ -14,6 +14,7 @@ from typing import NamedTuple
 from hanse.cli.local_cluster import LocalNode
 from hanse.index.document_store import DocumentStore
 from tests.faults.history import Finding, Head
+from tests.journeys.world import ok
 
 DIFFER = "copies of a shard differ"
 MISSING = "a copy is missing"
@@ -44,9 +45,9 @@ def held(node: LocalNode, nodes: Iterable[LocalNode], indices: Iterable[str]) ->
     by_name = {each.node_name: each for each in nodes}
     found = []
     for index in indices:
-        _, settings = node.request("GET", f"/{index}/_settings")
+        settings = ok(node, "GET", f"/{index}/_settings")
         uuid = settings[index]["settings"]["index"]["uuid"]
-        _, rows = node.request("GET", f"/_cat/shards/{index}?format=json&h=index,shard,state,node")
+        rows = ok(node, "GET", f"/_cat/shards/{index}?format=json&h=index,shard,state,node")
         found += [
             Held(index, uuid, int(row["shard"]), by_name[row["node"]]) for row in rows if row["state"] == "STARTED"
         ]
@@ -109,10 +110,9 @@ def final_heads(copies: Iterable[Copy]) -> dict[str, Head]:
 
 def searched(node: LocalNode, index: str, node_id: str) -> dict[str, Head]:
     """The documents of an index as the copies on one node show them to a search."""
-    node.request("POST", f"/{index}/_refresh")
+    ok(node, "POST", f"/{index}/_refresh")
     body = {"size": 10_000, "seq_no_primary_term": True, "version": True}
-    status, answer = node.request("POST", f"/{index}/_search?preference=_only_nodes:{node_id}", body)
-    assert status == 200, answer
+    answer = ok(node, "POST", f"/{index}/_search?preference=_only_nodes:{node_id}", body)
     return {
         hit["_id"]: Head(hit["_seq_no"], hit["_primary_term"], hit["_version"], hit["_source"]["n"])
         for hit in answer["hits"]["hits"]

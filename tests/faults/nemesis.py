@@ -21,8 +21,8 @@ from tests.faults.network import Network
 RECOVERY_S = 120.0
 """Only ends a run that would never go on."""
 WRITES_AFTER = 50
-SHORT_S = (0.3, 3.0)
-LONG_S = (8.0, 14.0)
+SHORT_S = (0.3, 2.0)
+LONG_S = (6.0, 12.0)
 """Longer than leases and elections last."""
 PAIRS = 0.2
 

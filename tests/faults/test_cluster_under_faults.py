@@ -28,7 +28,7 @@ from tests.faults.nemesis import NEED_NETWORK, Harm, Nemesis, schedule
 from tests.faults.network import Network, network, why_not
 from tests.journeys.world import ok, until
 
-FAULTS = int(os.environ.get("HANSE_FAULTS") or (200 if os.environ.get("HANSE_SOAK") else 9))
+FAULTS = int(os.environ.get("HANSE_FAULTS") or (200 if os.environ.get("HANSE_SOAK") else 5))
 CLIENTS = 18
 IDS = 20
 # Copies on every node; and copies on two of three, which move when a node stays away.

@@ -10,11 +10,13 @@ from hanse.cli.local_nodes import LocalCluster
 from tests.journeys.world import ok, until
 
 
-def wait_for(cluster: LocalCluster, status: str, *, nodes: int = 3, among: Iterable[LocalNode] = ()) -> None:
-    """Every node (or those `among`) sees exactly this status and so many nodes."""
+def wait_for(
+    cluster: LocalCluster, status: str, *, nodes: int = 3, among: Iterable[LocalNode] = (), index: str = ""
+) -> None:
+    """Every node (or those `among`) sees exactly this status, of an index where one is named, and so many nodes."""
     for node in among or cluster.nodes:
         until(
-            lambda node=node: node.request("GET", "/_cluster/health")[1],
+            lambda node=node: node.request("GET", f"/_cluster/health/{index}")[1],
             lambda health: (health.get("status"), health.get("number_of_nodes")) == (status, nodes),
             f"{node.node_name} to see {nodes} nodes and {status}",
         )

@@ -29,7 +29,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
 def make(cluster: LocalCluster, index: str, shards: int = 3, replicas: int = 1, **settings: Any) -> None:
     body = {"settings": {"number_of_shards": shards, "number_of_replicas": replicas, **settings}}
     ok(cluster.nodes[0], "PUT", f"/{index}", body)
-    wait_for(cluster, "green")
+    wait_for(cluster, "green", index=index)
 
 
 def test_they_see_one_another_and_one_master(cluster: LocalCluster) -> None:
@@ -144,7 +144,7 @@ def test_number_of_replicas_is_changed_live(cluster: LocalCluster) -> None:
             lambda rows, wanted=2 * (1 + replicas): [row["state"] for row in rows] == ["STARTED"] * wanted,
             f"{replicas} replicas",
         )
-        wait_for(cluster, "green")
+        wait_for(cluster, "green", index="wax")
         for each in cluster.nodes:
             assert ok(each, "GET", "/wax/_count")["count"] == 200
         if replicas == 2:
@@ -259,21 +259,28 @@ def test_wait_for_active_shards(cluster: LocalCluster) -> None:
     assert cluster.nodes[1].request("GET", "/patient/_doc/2")[0] == 404
 
 
-def test_an_index_that_wants_more_copies_than_nodes_is_yellow(cluster: LocalCluster) -> None:
+@pytest.fixture
+def greedy(cluster: LocalCluster) -> Iterator[str]:
+    """More copies than nodes."""
     ok(cluster.nodes[0], "PUT", "/greedy", {"settings": {"number_of_shards": 1, "number_of_replicas": 3}})
+    yield "greedy"
+    ok(cluster.nodes[2], "DELETE", "/greedy")
+
+
+def test_an_index_that_wants_more_copies_than_nodes_is_yellow(cluster: LocalCluster, greedy: str) -> None:
     for node in cluster.nodes:
         health = until(
-            lambda node=node: ok(node, "GET", "/_cluster/health/greedy"),
+            lambda node=node: ok(node, "GET", f"/_cluster/health/{greedy}"),
             lambda health: health["active_shards"] == 3,
             "three copies",
         )
         assert (health["status"], health["unassigned_shards"]) == ("yellow", 1)
-    explained = ok(
-        cluster.nodes[1], "POST", "/_cluster/allocation/explain", {"index": "greedy", "shard": 0, "primary": False}
-    )
-    assert explained["current_state"] in ("unassigned", "started")
-    ok(cluster.nodes[2], "DELETE", "/greedy")
-    wait_for(cluster, "green")
+    # Without a body it explains any copy that is unassigned.
+    explained = ok(cluster.nodes[1], "GET", "/_cluster/allocation/explain")
+    assert (explained["index"], explained["current_state"], explained["can_allocate"]) == (greedy, "unassigned", "no")
+    decisions = explained["node_allocation_decisions"]
+    assert {each["node_name"] for each in decisions} == {node.node_name for node in cluster.nodes}
+    assert {decider["decider"] for each in decisions for decider in each["deciders"]} == {"same_shard"}
 
 
 def test_a_deleted_index_leaves_nothing_on_any_node(cluster: LocalCluster) -> None:
