@@ -26,7 +26,7 @@ from hanse.cluster import allocation
 from hanse.cluster.nodes import Nodes
 from hanse.cluster.state import ClusterState, NodeMetadata
 from hanse.cluster.updates import ClusterService
-from hanse.errors import ConnectTransportError, HanseError, IllegalArgumentError
+from hanse.errors import ConnectTransportError, HanseError, IllegalArgumentError, ReceiveTimeoutError
 from hanse.settings.registry import Scope as SettingScope
 from hanse.settings.registry import Setting, Settings, integer, time_s
 from hanse.tasks import Tasks
@@ -54,7 +54,7 @@ REDIALS_MAX = 2
 REDIAL_S = 0.3
 ANNOUNCE_TIMEOUT_S = 3.0
 SILENT_S = 5.0
-"""How long a member that did not confirm a state is not waited for again."""
+"""How long a member that let a state unanswered is not waited for again."""
 HEARD_INTERVALS = 2
 """A member that was heard within so many intervals of asking is there."""
 REJOIN_S_MIN = 0.5
@@ -189,7 +189,8 @@ class Membership:
         try:
             await self._nodes.call(node_id, PUBLISH, Version(version), timeout_s=ANNOUNCE_TIMEOUT_S)
         except HanseError as error:
-            self._silent[node_id] = time.monotonic() + SILENT_S
+            if isinstance(error, ReceiveTimeoutError):
+                self._silent[node_id] = time.monotonic() + SILENT_S
             log.debug("node was not told of a cluster state", node=self._nodes.name_of(node_id), why=error.reason)
 
     # -- watching

@@ -10,6 +10,7 @@ Tests: tests/index/test_local_copy.py.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -112,6 +113,8 @@ class LocalCopy:
         self.shard.when_failed(lambda error: self._failed(error.reason))
 
     async def _open_files(self) -> None:
+        if self.assigned.begins_empty:
+            await self._around.workers.write(self._empty)
         self.shard = await self._around.workers.write(self._make_shard)
         await self._settle_aside()
         while True:
@@ -152,13 +155,15 @@ class LocalCopy:
         self.recovery.replayed(shard.logged.position)
 
     async def _begin_log(self, shard: Shard) -> None:
-        """Makes the log begin anew behind what this copy holds. Only when an operator said so."""
+        """Makes the log begin anew behind what this copy holds, which is another history from here on. Only when an
+        operator said so."""
         assert self._around.engine is not None
         commit_log = self._around.engine.commit_log(shard.index_uuid, self.number)
         if commit_log is not None:
             at = shard.logged
             log.warning("log of a shard begins anew from this copy", shard=str(self), at=at.position)
             await commit_log.rebuild(at.position, at.chain)
+        await shard.adopt(secrets.token_hex(16), None)
 
     async def _open_replica(self) -> None:
         assert self.shard is not None
@@ -193,6 +198,11 @@ class LocalCopy:
             await self._current().close(keep=False)
             await workers.write(self._take_whole)
             self.shard = await workers.write(self._make_shard)
+
+    def _empty(self) -> None:
+        """An operator had the shard begin with nothing, and accepted what is lost by it."""
+        for folder in (self._folder, self._aside):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _take_whole(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
