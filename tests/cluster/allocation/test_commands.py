@@ -51,6 +51,7 @@ def test_a_move_that_is_not_allowed(two: Harbour) -> None:
     two.join("lookout", roles=("master",))
     assert "failed to find it on node {b}{b}" in refused(two, "move", from_node="b", to_node="a")
     assert "[NO(the node does not have the role [data])]" in refused(two, "move", from_node="a", to_node="lookout")
+    assert "a copy of this shard is already allocated to this node" in refused(two, "move", from_node="a", to_node="a")
     assert refused(two, "move", from_node="a", to_node="c") == "failed to resolve [c], no matching nodes"
     assert refused(two, "move", shard=3, from_node="a", to_node="b") == "no such shard [herring][3]"
     with pytest.raises(IndexNotFoundError):
@@ -113,6 +114,16 @@ def test_a_stale_primary_begins_a_new_log(two: Harbour) -> None:
     assert two.term() == term + 1
     two.start()
     assert (two.told(), two.primary().begins_log) == (["a P STARTED"], False)
+
+
+def test_a_primary_that_is_tried_again_may_be_begun_anew_as_well(two: Harbour) -> None:
+    two.commit(failed(two.state, "herring-uuid", 0, two.primary().allocation_id, "torn", two.now_ms))
+    before = two.primary()
+    assert before.state == "INITIALIZING"
+    order(two, "allocate_stale_primary", node="a", accept_data_loss=True)
+    assert two.told() == ["a P INITIALIZING"]
+    assert two.primary().begins_log
+    assert two.primary().allocation_id != before.allocation_id
 
 
 def test_a_stale_copy_makes_those_of_other_nodes_worthless(two: Harbour) -> None:

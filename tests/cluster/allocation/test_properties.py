@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hanse.cluster.allocation.events import failed, started, stepping_down, with_member, without_member
+from hanse.cluster.allocation.commands import commanded
+from hanse.cluster.allocation.events import emptied, failed, started, stepping_down, with_member, without_member
 from hanse.cluster.allocation.reroute import next_wakeup_ms, reroute
+from hanse.cluster.requests import RerouteCommand
 from hanse.cluster.routing import ShardCopy, ShardRouting
 from hanse.cluster.state import ClusterState, IndexMetadata, NodeMetadata
+from hanse.errors import IllegalArgumentError
 
 replaced = msgspec.structs.replace
 NODES = ("a", "b", "c", "d", "e")
@@ -182,6 +187,22 @@ class Cluster(RuleBasedStateMachine):
             for number, shard in enumerate(shards)
             for copy in shard.copies
         ]
+
+    @precondition(lambda self: self.initializing())
+    @rule(data=st.data())
+    def empty(self, data: st.DataObject) -> None:
+        report = data.draw(st.sampled_from(self.initializing()))
+        self.commit(emptied(self.state, *report, self.now_ms))
+
+    @precondition(lambda self: any(self.copies()))
+    @rule(data=st.data(), kind=st.sampled_from(["move", "cancel"]), to_node=nodes)
+    def command(self, data: st.DataObject, kind: str, to_node: str) -> None:
+        name, number, copy = data.draw(st.sampled_from(self.copies()))
+        command = RerouteCommand(
+            kind, name, number, node=copy.node, from_node=copy.node, to_node=to_node, allow_primary=True
+        )
+        with suppress(IllegalArgumentError):
+            self.commit(commanded(self.state, [command], self.now_ms)[0])
 
     @rule()
     def stale_reports_change_nothing(self) -> None:

@@ -135,10 +135,16 @@ def _allocate_empty_primary(draft: Draft, at: Shard, command: RerouteCommand) ->
 
 
 def _allocate_primary(draft: Draft, at: Shard, command: RerouteCommand, *, empty: bool) -> list[Decision]:
-    """What the other copies, or all of them, held is lost by it, so that must have been accepted."""
+    """What the other copies, or all of them, held is lost by it, so that must have been accepted.
+
+    A primary that has failed and is being tried again counts as one without a node.
+    """
     node = _node(draft, command.node)
     shard = draft[at]
+    retrying = shard.primary if shard.active_primary is None else None
     info = next((info for info in shard.unassigned if info.is_primary), None)
+    if retrying is not None and retrying.unassigned_info is not None and retrying.unassigned_info.failed_allocations:
+        info = retrying.unassigned_info
     if info is None:
         return _no(command, f"[{command.kind}] primary [{at.index}][{at.number}] is already assigned")
     if not node.holds_data:
@@ -155,6 +161,9 @@ def _allocate_primary(draft: Draft, at: Shard, command: RerouteCommand, *, empty
             f"[{command.kind}] allocating an empty primary for [{at.index}][{at.number}] can result in "
             "data loss. Please confirm by setting the accept_data_loss parameter to true",
         )
+    if retrying is not None:
+        lose(draft, at, retrying, info)
+        info = next(info for info in draft[at].unassigned if info.is_primary)
     begin_anew(draft, at, info, node.id, empty=empty)
     return _yes(command, "the primary begins anew from this node")
 

@@ -56,8 +56,8 @@ Decider = Callable[[Draft, Question], Decision]
 
 def same_shard(draft: Draft, asked: Question) -> Decision:
     there = asked.shard.on(asked.node.id)
-    if there is None or there is asked.moving:
-        return Decision("same_shard", "YES", "none of the nodes hold a copy of this shard")
+    if there is None:
+        return Decision("same_shard", "YES", "this node does not hold a copy of this shard")
     return Decision(
         "same_shard",
         "NO",
