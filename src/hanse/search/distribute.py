@@ -98,6 +98,8 @@ class Distribution:
             results.append(_lost(lost, request.cluster_alias))
         merged = merge(results, request, body)
         merged.failures.sort(key=lambda failure: (failure.index or "", failure.shard))
+        if merged.profile is not None:
+            merged.profile.sort(key=lambda shard: str(shard["id"]).partition("]")[2])
         merged.num_reduce_phases = reduce_phases(merged.successful, request.batched_reduce_size)
         return merged
 
@@ -148,9 +150,11 @@ def _taken_out(result: SearchResult, asked: Sequence[Place], cluster_alias: str)
 
 
 def _lost(places: Sequence[Place], cluster_alias: str) -> SearchResult:
+    """The shards that no copy answered for. It may be different in a moment, so they stand for a 503."""
     prefix = f"{cluster_alias}:" if cluster_alias else ""
-    failures = [
-        shard_failure(prefix + place.index, place.number, place.failure or NoShardAvailableError("no copy answered"))
-        for place in places
-    ]
+    failures = []
+    for place in places:
+        why = place.failure or NoShardAvailableError(f"no active copy of shard [{place.index}][{place.number}]")
+        failures.append(shard_failure(prefix + place.index, place.number, why, node=place.asked))
+        failures[-1].status = 503
     return SearchResult(total_shards=len(places), failed=len(places), failures=failures)
