@@ -315,7 +315,7 @@ class Node:
         refreshing.register(self.actions)
         index_administration.register(self.actions, self.cluster, self.indices, refreshing, broadcast)
         document_actions.register(self.actions, primaries, refreshing, self.settings, SecuredDocumentView())
-        search_actions.register(self.actions, self.indices, self.contexts)
+        search_actions.register(self.actions, self.indices)
         copies = Copies(
             self.cluster, self.indices, lambda: self._effective_settings().read(USE_ADAPTIVE_REPLICA_SELECTION)
         )

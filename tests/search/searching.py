@@ -14,10 +14,12 @@ from hanse.errors import HanseError, IndexNotFoundError
 from hanse.index.writing import WriteOp
 from hanse.search.contexts import Contexts
 from hanse.search.coordinate import search_local
+from hanse.search.copies import Copies
 from hanse.search.field_selection import matches_any
 from hanse.search.merge import render
 from hanse.search.parameters import search_request
 from hanse.search.request import SEARCH, SearchRequest, SearchResult
+from hanse.search.spread_contexts import SpreadContexts
 from hanse.transport.actions import FULL_ACCESS, Access, Action, Call, IndicesOptions, Origin, Target, Targets
 from hanse.transport.identity import Identity
 
@@ -34,6 +36,7 @@ class Library:
         self.node = here
         self.indices = here.indices
         self.contexts = Contexts()
+        self.spread = SpreadContexts(here.cluster, here.indices, Copies(here.cluster, here.indices), self.contexts)
         self.access: dict[str, Access] = {}
         self.filters: dict[str, tuple[dict[str, Any], ...]] = {}
 

@@ -72,7 +72,7 @@ async def test_a_scroll_does_not_see_later_changes(filled: Library) -> None:
         await shard.write([WriteOp("delete", str(number))])
         await shard.refresh()
     assert result.scroll_id is not None
-    rest = await filled.contexts.scroll(filled.call([]), ScrollRequest(result.scroll_id))
+    rest = await filled.spread.scroll(filled.call([]), ScrollRequest(result.scroll_id))
     assert (len(rest.hits), rest.total) == (5, 40)
     assert await filled.ids("b") == []
 
@@ -90,19 +90,19 @@ async def test_another_users_scroll_does_not_exist(filled: Library) -> None:
     result = await filled.run(filled.request("b", {"size": 1}, scroll="1m"))
     assert result.scroll_id is not None
     with pytest.raises(SearchPhaseExecutionError) as missing:
-        await filled.contexts.scroll(filled.call([], BOB), ScrollRequest(result.scroll_id))
+        await filled.spread.scroll(filled.call([], BOB), ScrollRequest(result.scroll_id))
     (cause,) = missing.value.root_causes
     assert (missing.value.status, cause.name) == (404, "search_context_missing_exception")
-    assert (await filled.contexts.clear_scroll(filled.call([], BOB), ClearScrollRequest(("_all",)))).num_freed == 0
-    cleared = await filled.contexts.clear_scroll(filled.call([], ALICE), ClearScrollRequest((result.scroll_id,)))
-    assert cleared.num_freed == 1
+    assert (await filled.spread.clear_scroll(filled.call([], BOB), ClearScrollRequest(("_all",)))).num_freed == 0
+    cleared = await filled.spread.clear_scroll(filled.call([], ALICE), ClearScrollRequest((result.scroll_id,)))
+    assert cleared.num_freed == 3
     with pytest.raises(SearchPhaseExecutionError):
-        await filled.contexts.scroll(filled.call([]), ScrollRequest(result.scroll_id))
+        await filled.spread.scroll(filled.call([]), ScrollRequest(result.scroll_id))
 
 
 async def test_a_scroll_id_that_is_none(filled: Library) -> None:
     with pytest.raises(IllegalArgumentError, match="Cannot parse scroll id"):
-        await filled.contexts.scroll(filled.call([]), ScrollRequest("nonsense!"))
+        await filled.spread.scroll(filled.call([]), ScrollRequest("nonsense!"))
 
 
 async def test_contexts_expire_and_release_their_views(books: Library) -> None:
@@ -181,8 +181,8 @@ async def test_a_point_in_time_is_private_and_can_be_closed(filled: Library) -> 
     with pytest.raises(HanseError) as foreign:
         await filled.search("", {"pit": {"id": id}}, BOB)
     assert foreign.value.status == 404
-    assert (await filled.contexts.close_pit(filled.call([], BOB), ClosePitRequest(id))).num_freed == 0
-    assert (await filled.contexts.close_pit(filled.call([]), ClosePitRequest(id))).num_freed == 1
+    assert (await filled.spread.close_pit(filled.call([], BOB), ClosePitRequest(id))).num_freed == 0
+    assert (await filled.spread.close_pit(filled.call([]), ClosePitRequest(id))).num_freed == 3
     with pytest.raises(HanseError) as gone:
         await filled.search("", {"pit": {"id": id}})
     assert gone.value.root_causes[0].name == "search_context_missing_exception"

@@ -52,7 +52,7 @@ def test_bad_values(parameters: dict[str, str], reason: str) -> None:
 
 
 def test_a_point_in_time_names_the_indices() -> None:
-    body = b'{"pit":{"id":"%s"}}' % pit_id.encode("c", ("a", "b")).encode()
+    body = b'{"pit":{"id":"%s"}}' % pit_id.encode((pit_id.Part("n1", "c", 2),), ("a", "b")).encode()
     request = search_request((), OPTIONS, {}, body)
     assert request.indices == ("a", "b")
     with pytest.raises(ActionRequestValidationError, match="cannot be used with point in time"):

@@ -74,5 +74,8 @@ async def refreshed(shard: Shard, position: int) -> int:
     reached = shard.logged.position
     if reached < position:
         reached = await shard.catch_up()
+    else:
+        # The store gets a batch a moment before the search index does.
+        await shard.settled()
     await shard.refresh()
     return reached

@@ -213,6 +213,11 @@ class Shard:
         self._committed()
         return position
 
+    async def settled(self) -> None:
+        """Returns when the search index has been given what the store has now."""
+        async with self._exclusive:
+            pass
+
     async def take_copied(
         self, operations: Sequence[Operation], up_to: int, logged: Logged | None, mapping_version: int
     ) -> None:

@@ -1,4 +1,5 @@
-"""Registers the room's actions, except SEARCH and FIELD_CAPS, which may cross borders and belong to `remote`.
+"""Registers the room's actions, except SEARCH and FIELD_CAPS, which may cross borders and belong to `remote`, and
+those of search contexts (spread_contexts.py).
 
 Tests: tests/search/test_actions.py.
 """
@@ -16,19 +17,14 @@ import tantivy
 from hanse.errors import ActionRequestValidationError, HanseError, ParsingError
 from hanse.index.service import Indices
 from hanse.search.body import SearchBody, unknown_member, uri_query
-from hanse.search.contexts import Contexts
 from hanse.search.fetch_phase import explanation
 from hanse.search.field_selection import SourceFilter, filter_source, parse_source, restrict_source
 from hanse.search.json_input import load_object
 from hanse.search.plan import Plan, RequestRefusedError, Shape, build_plan
 from hanse.search.query.context import MUST, unscored
 from hanse.search.request import (
-    CLEAR_SCROLL,
-    CLOSE_PIT,
     EXPLAIN,
     MSEARCH,
-    OPEN_PIT,
-    SCROLL,
     SEARCH,
     VALIDATE_QUERY,
     ExplainRequest,
@@ -43,11 +39,7 @@ from hanse.transport.actions import ActionRegistry, Call
 CONCURRENT_SEARCHES_MAX = 8
 
 
-def register(registry: ActionRegistry, indices: Indices, contexts: Contexts) -> None:
-    registry.register(SCROLL, contexts.scroll)
-    registry.register(CLEAR_SCROLL, contexts.clear_scroll)
-    registry.register(OPEN_PIT, lambda call, request: contexts.open_pit(indices, call, request))
-    registry.register(CLOSE_PIT, contexts.close_pit)
+def register(registry: ActionRegistry, indices: Indices) -> None:
     registry.register(MSEARCH, multi_search)
     registry.register(VALIDATE_QUERY, lambda call, request: validate_query(indices, call, request))
     registry.register(EXPLAIN, lambda call, request: explain(indices, call, request))

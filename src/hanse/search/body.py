@@ -18,7 +18,7 @@ from hanse.search.aggregation import AggregationPlan, parse_aggregations
 from hanse.search.field_selection import FieldRequest, SourceFilter, parse_fields, parse_source
 from hanse.search.json_input import as_bool, as_float, as_int, as_strings, as_text, load_object, place_of, token_of
 from hanse.search.parameters import track_total_hits
-from hanse.search.pit_id import context_of
+from hanse.search.pit_id import parts_of
 from hanse.search.request import (
     DEFAULT_SIZE,
     DEFAULT_TRACK_TOTAL_HITS,
@@ -414,7 +414,7 @@ def _check_search_after(body: SearchBody) -> None:
 
 
 def _add_tie_breaker(body: SearchBody) -> None:
-    context_of(body.pit_id or "")
+    parts_of(body.pit_id or "")
     if body.sort and not any(key.field == SHARD_DOC for key in body.sort):
         body.sort = (*body.sort, SortKey(SHARD_DOC))
         if body.search_after is not None and len(body.search_after) == len(body.sort) - 1:

@@ -44,14 +44,15 @@ _HERE = ("", preferences.LOCAL, preferences.ONLY_LOCAL)
 class Place:
     """One shard of a search: its number among all of them, and the nodes that may be asked, in order.
 
-    `failure` is why the last one asked did not answer, or why there is none.
+    `failure` is why the last one, `asked`, did not answer, or why there is none.
     """
 
     index: str
     number: int
     ordinal: int
-    nodes: tuple[str, ...]
+    nodes: tuple[str, ...] = ()
     failure: HanseError | None = None
+    asked: str = ""
 
 
 Ask = Callable[[str, list[Place]], Awaitable[tuple[R, dict[int, HanseError]]]]
@@ -109,7 +110,7 @@ class Copies:
             nodes = self._only(nodes, wish, service, number)
         ordered = self._ordered(nodes, service, number, wish, planned)
         if not ordered:
-            return Place(service.name, number, ordinal, (), self._why_none(service, number))
+            return Place(service.name, number, ordinal, failure=self._why_none(service, number))
         planned[ordered[0]] += 1
         return Place(service.name, number, ordinal, tuple(ordered))
 
@@ -183,7 +184,7 @@ class Copies:
             else:
                 answers.append(answer)
             again = [
-                replace(place, nodes=place.nodes[1:], failure=refused[place.ordinal])
+                replace(place, nodes=place.nodes[1:], failure=refused[place.ordinal], asked=node)
                 for place in group
                 if place.ordinal in refused
             ]

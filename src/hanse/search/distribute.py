@@ -8,149 +8,156 @@ cluster would (see merge.py). Tests: tests/search/test_distribute.py, tests/jour
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 
 import msgspec
 
 from hanse.cluster.nodes import Nodes
 from hanse.cluster.updates import ClusterService
-from hanse.errors import HanseError, NoShardAvailableError
+from hanse.errors import HanseError
 from hanse.index.service import Indices
 from hanse.search.body import SearchBody
 from hanse.search.contexts import Contexts
-from hanse.search.coordinate import check_failures, query_views, read_body, reduce_phases, search_local
-from hanse.search.copies import ELSEWHERE, Copies, Place
+from hanse.search.coordinate import check_failures, query_views, read_body, search_local
+from hanse.search.copies import Copies, Place
 from hanse.search.expand import expand_groups
-from hanse.search.failures import from_failure, shard_failure
-from hanse.search.merge import merge
-from hanse.search.request import SearchRequest, SearchResult, ShardFailure
+from hanse.search.parts import GONE, by_index, gone, lost_shards, merged, taken_out
+from hanse.search.pit_id import Part, parts_of
+from hanse.search.request import SearchRequest, SearchResult
 from hanse.search.shard_requests import SEARCH_SHARDS, SearchShards, Shards
+from hanse.search.spread_contexts import SpreadContexts
 from hanse.search.views import acquire_named, release
+from hanse.tasks import together
 from hanse.transport.actions import ActionRegistry, Call
 
-_ELSEWHERE = frozenset(error.type for error in ELSEWHERE)
+Gather = Callable[[SearchBody, SearchRequest], Awaitable[SearchResult]]
+"""Runs a body, which the request has as bytes, over the shards of the search."""
 
 
 class Distribution:
     """Without `nodes` this node stands alone."""
 
     def __init__(
-        self,
-        cluster: ClusterService,
-        indices: Indices,
-        copies: Copies,
-        contexts: Contexts | None = None,
-        nodes: Nodes | None = None,
+        self, cluster: ClusterService, indices: Indices, copies: Copies, contexts: Contexts, nodes: Nodes | None = None
     ) -> None:
         self._cluster = cluster
         self._indices = indices
         self._copies = copies
         self._contexts = contexts
         self._nodes = nodes
+        self._spread = SpreadContexts(cluster, indices, copies, contexts, nodes)
 
     def register(self, registry: ActionRegistry) -> None:
         registry.register(SEARCH_SHARDS, self._search_shards)
+        self._spread.register(registry)
 
     async def search(self, call: Call, request: SearchRequest) -> SearchResult:
         """The answer of the local targets. With `final_reduce` off, hits reach from 0 to from + size."""
+        if b'"pit"' in request.body:
+            body = await read_body(self._indices, call, request)
+            if body.pit_id is not None:
+                return await self._search_in_pit(call, body, body.pit_id, request)
         if self._copies.all_serve_here(call.targets, request.preference):
             return await search_local(self._indices, call, request, self._contexts)
         started = perf_counter()
         body = await read_body(self._indices, call, request)
         places = self._copies.places(call.targets, request.routing, request.preference)
-        if request.now_ms is None:
-            request = msgspec.structs.replace(request, now_ms=time.time_ns() // 1_000_000)
-        result = await self._gathered(call, places, body, request)
-        if result.failed:
-            check_failures(result, request)
-        if body.collapse is not None and body.collapse.get("inner_hits") and result.hits:
-            await expand_groups(
-                result.hits,
-                body,
-                lambda group, asked: self._group(call, places, group, asked, request),
-                totals_as_int=request.total_hits_as_int,
-            )
+        request = _dated(request)
+        if request.scroll is not None:
+            result = await self._spread.start_scroll(call, places, body, request)
+        else:
+            result = await _finished(body, request, lambda body, asked: self._over_places(call, places, body, asked))
         result.took_ms = int((perf_counter() - started) * 1000)
         return result
 
-    async def _group(
-        self, call: Call, places: Sequence[Place], body: SearchBody, asked: SearchRequest, request: SearchRequest
-    ) -> SearchResult:
-        inner = msgspec.structs.replace(
-            asked, options=request.options, cluster_alias=request.cluster_alias, now_ms=request.now_ms
-        )
-        return await self._gathered(call, places, body, inner)
-
-    async def _gathered(
+    async def _over_places(
         self, call: Call, places: Sequence[Place], body: SearchBody, request: SearchRequest
     ) -> SearchResult:
         part = msgspec.structs.replace(request, final_reduce=False)
 
         async def ask(node: str, group: list[Place]) -> tuple[SearchResult, dict[int, HanseError]]:
-            result = await self._ask(node, call, part, by_index(group))
-            return result, _taken_out(result, group, request.cluster_alias)
+            asked = self._request(call, part, by_index(group))
+            result = await self._ask(node, call, asked)
+            return result, taken_out(result, group, request.cluster_alias)
 
         results, lost = await self._copies.ask(places, ask)
         if not places:
-            results = [await self._search_here(call, part, {})]
+            results = [await self._search_shards(call, self._request(call, part, {}))]
         if lost:
-            results.append(_lost(lost, request.cluster_alias))
-        merged = merge(results, request, body)
-        merged.failures.sort(key=lambda failure: (failure.index or "", failure.shard))
-        merged.num_reduce_phases = reduce_phases(merged.successful, request.batched_reduce_size)
-        return merged
+            results.append(lost_shards(lost, request.cluster_alias))
+        return merged(results, request, body)
 
-    async def _ask(self, node: str, call: Call, part: SearchRequest, shards: Shards) -> SearchResult:
+    def _request(self, call: Call, part: SearchRequest, shards: Shards, context: str = "") -> SearchShards:
+        return SearchShards(
+            call.targets.expression, part, shards, self._cluster.state.version, part.options, context=context
+        )
+
+    async def _ask(self, node: str, call: Call, request: SearchShards) -> SearchResult:
         if self._nodes is None or node == self._indices.own_id:
-            return await self._search_here(call, part, shards)
-        asked = SearchShards(call.targets.expression, part, shards, self._cluster.state.version, part.options)
-        return await self._nodes.forward(node, call, SEARCH_SHARDS, asked)
+            return await self._search_shards(call, request)
+        return await self._nodes.forward(node, call, SEARCH_SHARDS, request)
 
     async def _search_shards(self, call: Call, request: SearchShards) -> SearchResult:
-        """What another node asks of the shards on this one."""
-        return await self._search_here(call, request.search, request.shards)
-
-    async def _search_here(self, call: Call, part: SearchRequest, shards: Shards) -> SearchResult:
+        """What is asked of the shards on this node, by itself or by another one."""
+        part = _dated(request.search)
         body = await read_body(self._indices, call, part)
-        views, failures = acquire_named(self._indices, call.targets, shards)
+        if request.context:
+            with self._contexts.part_views(call, request.context, request.keep_alive) as views:
+                return await query_views(views, [], body, part, part.now_ms or 0)
+        views, failures = acquire_named(self._indices, call.targets, request.shards)
         try:
-            return await query_views(views, failures, body, part, part.now_ms or time.time_ns() // 1_000_000)
+            return await query_views(views, failures, body, part, part.now_ms or 0)
         finally:
             release(views)
 
+    # -- points in time
 
-def by_index(places: Sequence[Place]) -> Shards:
-    shards: dict[str, list[tuple[int, int]]] = {}
-    for place in places:
-        shards.setdefault(place.index, []).append((place.number, place.ordinal))
-    return {index: tuple(numbers) for index, numbers in shards.items()}
+    async def _search_in_pit(self, call: Call, body: SearchBody, pit: str, request: SearchRequest) -> SearchResult:
+        started = perf_counter()
+        parts = parts_of(pit)
+        if len(parts) < 2 and all(part.node == self._indices.own_id for part in parts):
+            return await search_local(self._indices, call, request, self._contexts)
+        request = _dated(request)
+        result = await _finished(
+            body, request, lambda inner, asked: self._over_parts(call, parts, inner, asked, body.pit_keep_alive)
+        )
+        result.pit_id = pit
+        result.took_ms = int((perf_counter() - started) * 1000)
+        return result
+
+    async def _over_parts(
+        self, call: Call, parts: Sequence[Part], body: SearchBody, request: SearchRequest, keep_alive: str | None
+    ) -> SearchResult:
+        """A view of a point in time is nowhere else: what does not answer has failed."""
+        asked = msgspec.structs.replace(request, final_reduce=False)
+
+        async def one(part: Part) -> SearchResult:
+            wanted = msgspec.structs.replace(self._request(call, asked, {}, part.context), keep_alive=keep_alive)
+            try:
+                return await self._ask(part.node, call, wanted)
+            except GONE:
+                return gone(part)
+
+        own_last = sorted(parts, key=lambda part: part.node == self._indices.own_id)
+        return merged(await together([one(part) for part in own_last]), request, body)
 
 
-def _taken_out(result: SearchResult, asked: Sequence[Place], cluster_alias: str) -> dict[int, HanseError]:
-    """Takes the shards out of the answer that another copy may answer for; by ordinal why they are not in it."""
-    if not result.failures:
-        return {}
-    ordinals = {(place.index, place.number): place.ordinal for place in asked}
-    prefix = f"{cluster_alias}:" if cluster_alias else ""
-    kept: list[ShardFailure] = []
-    taken: dict[int, HanseError] = {}
-    for failure in result.failures:
-        ordinal = ordinals.get(((failure.index or "").removeprefix(prefix), failure.shard))
-        if ordinal is not None and failure.reason.get("type") in _ELSEWHERE:
-            taken[ordinal] = from_failure(failure)
-        else:
-            kept.append(failure)
-    result.failures = kept
-    result.failed -= len(taken)
-    result.total_shards -= len(taken)
-    return taken
+async def _finished(body: SearchBody, request: SearchRequest, gather: Gather) -> SearchResult:
+    """The merged result, refused when too little answered, with the groups of a collapse."""
+    result = await gather(body, request)
+    if result.failed:
+        check_failures(result, request)
+    if body.collapse is not None and body.collapse.get("inner_hits") and result.hits:
+
+        async def group(inner: SearchBody, asked: SearchRequest) -> SearchResult:
+            of_search = {name: getattr(request, name) for name in ("options", "cluster_alias", "now_ms")}
+            return await gather(inner, msgspec.structs.replace(asked, **of_search))
+
+        await expand_groups(result.hits, body, group, totals_as_int=request.total_hits_as_int)
+    return result
 
 
-def _lost(places: Sequence[Place], cluster_alias: str) -> SearchResult:
-    prefix = f"{cluster_alias}:" if cluster_alias else ""
-    failures = [
-        shard_failure(prefix + place.index, place.number, place.failure or NoShardAvailableError("no copy answered"))
-        for place in places
-    ]
-    return SearchResult(total_shards=len(places), failed=len(places), failures=failures)
+def _dated(request: SearchRequest) -> SearchRequest:
+    """With the one moment that is now for all shards."""
+    return request if request.now_ms is not None else msgspec.structs.replace(request, now_ms=time.time_ns() // 10**6)

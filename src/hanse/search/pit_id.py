@@ -1,7 +1,7 @@
-"""Ids of scrolls and points in time: opaque to clients, they name the context and, of a PIT, its indices.
+"""Ids of scrolls and points in time: opaque to clients, they name the contexts and, of a PIT, its indices.
 
-The indices in an id are only what the gate authorizes; the context itself remembers which ones it really holds.
-Tests: tests/search/test_contexts.py.
+A context lies on each node that holds views for it, so that any node can go on. The indices in an id are only what the
+gate authorizes; the contexts themselves remember which ones they really hold. Tests: tests/search/test_contexts.py.
 """
 
 from __future__ import annotations
@@ -14,13 +14,21 @@ import msgspec
 from hanse.errors import IllegalArgumentError
 
 
-class _PitId(msgspec.Struct, array_like=True, frozen=True):
+class Part(msgspec.Struct, array_like=True, frozen=True):
+    """A context on a node, and how many shards it holds."""
+
+    node: str
     context: str
+    shards: int
+
+
+class _PitId(msgspec.Struct, array_like=True, frozen=True):
+    parts: tuple[Part, ...]
     indices: tuple[str, ...]
 
 
-def encode(context: str, indices: tuple[str, ...]) -> str:
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode(_PitId(context, indices))).decode()
+def encode(parts: tuple[Part, ...], indices: tuple[str, ...] = ()) -> str:
+    return base64.urlsafe_b64encode(msgspec.msgpack.encode(_PitId(parts, indices))).decode()
 
 
 def _decode(text: str) -> _PitId:
@@ -30,8 +38,16 @@ def _decode(text: str) -> _PitId:
         raise IllegalArgumentError(f"invalid id: [{text}]") from error
 
 
-def context_of(text: str) -> str:
-    return _decode(text).context
+def parts_of(text: str) -> tuple[Part, ...]:
+    return _decode(text).parts
+
+
+def scroll_parts(text: str) -> tuple[Part, ...]:
+    """The same; an id that cannot be read is refused as Elasticsearch refuses it of a scroll."""
+    try:
+        return parts_of(text)
+    except IllegalArgumentError as error:
+        raise IllegalArgumentError("Cannot parse scroll id", caused_by=error) from error
 
 
 def indices_of(text: str) -> tuple[str, ...]:

@@ -7,22 +7,88 @@ shards of the search. Tests: tests/search/test_distribute.py.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from hanse.search.request import SearchRequest, SearchResult
-from hanse.transport.actions import Action, IndicesOptions, Scope
+from hanse.transport.actions import Action, Empty, IndicesOptions, Scope
 
 Shards = dict[str, tuple[tuple[int, int], ...]]
 
 
 class SearchShards(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A part of a search. The answer is not reduced; shards that failed are part of it, even when all did."""
+    """A part of a search. The answer is not reduced; shards that failed are part of it, even when all did.
+
+    `context`: instead of `shards` those that a point in time holds there.
+    """
 
     indices: tuple[str, ...]
     search: SearchRequest
     shards: Shards
     state_version: int
     options: IndicesOptions = IndicesOptions()
+    context: str = ""
+    keep_alive: str | None = None
+
+
+class OpenShards(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Opens a context for some shards: a point in time or, with `scroll`, a scroll that begins with its first page."""
+
+    indices: tuple[str, ...]
+    shards: Shards
+    keep_alive: str
+    state_version: int
+    scroll: SearchRequest | None = None
+    options: IndicesOptions = IndicesOptions()
+
+
+class OpenedShards(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`context` is empty when no shard could be opened. `result` counts them and has the first page of a scroll."""
+
+    context: str
+    result: SearchResult
+
+
+class ScrollShards(msgspec.Struct, frozen=True, omit_defaults=True):
+    context: str
+    keep_alive: str | None = None
+
+
+class ScrolledShards(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A part of the next page; `search` is what the scroll began with."""
+
+    result: SearchResult
+    search: SearchRequest
+
+
+class GoOn(msgspec.Struct, frozen=True):
+    """The page that all nodes made together ended at the sort values `last`."""
+
+    context: str
+    last: list[Any]
+
+
+class FreeContexts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Frees contexts of the caller, or all his scrolls."""
+
+    contexts: tuple[str, ...] = ()
+    all_scrolls: bool = False
+
+
+class FreedContexts(msgspec.Struct, frozen=True):
+    """How many shards they held."""
+
+    shards: int
 
 
 SEARCH_SHARDS = Action("indices:data/read/search[phase/query]", SearchShards, SearchResult, Scope.INDEX, within=True)
+OPEN_SHARDS = Action("indices:data/read/open_point_in_time[s]", OpenShards, OpenedShards, Scope.INDEX, within=True)
+BEGIN_SCROLL = Action("indices:data/read/search[open_context]", OpenShards, OpenedShards, Scope.INDEX, within=True)
+SCROLL_SHARDS = Action(
+    "indices:data/read/search[phase/query+fetch/scroll]", ScrollShards, ScrolledShards, Scope.COMPOSITE, within=True
+)
+GO_ON = Action("indices:data/read/search[phase/fetch/scroll]", GoOn, Empty, Scope.COMPOSITE, within=True)
+FREE_CONTEXTS = Action(
+    "indices:data/read/search[free_context]", FreeContexts, FreedContexts, Scope.COMPOSITE, within=True
+)

@@ -1,0 +1,284 @@
+"""Scrolls and points in time over several nodes, begun, continued and ended through any of them.
+
+Theory of operation. Each node keeps a context for its own shards; the id names them all, so no node is special. A page
+of a scroll is what each node has behind the last page, merged; then every node is told where the merged page ended,
+and the next one begins there, through whichever node it is asked for. A context that is lost takes its shards with it.
+Contexts belong to the user on every node. Tests: tests/search/test_spread_contexts.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from time import perf_counter
+
+import msgspec
+
+from hanse.cluster.nodes import Nodes
+from hanse.cluster.updates import ClusterService
+from hanse.errors import HanseError
+from hanse.index.service import Indices
+from hanse.search import pit_id
+from hanse.search.body import SearchBody, parse_request
+from hanse.search.contexts import Contexts, TooManyScrollContextsError, continuable, missing
+from hanse.search.coordinate import check_failures, read_body
+from hanse.search.copies import ELSEWHERE, Copies, Place
+from hanse.search.failures import all_shards_failed, shard_failure
+from hanse.search.parts import GONE, by_index, gone, lost_shards, merged, taken_out
+from hanse.search.pit_id import Part
+from hanse.search.request import (
+    CLEAR_SCROLL,
+    CLOSE_PIT,
+    OPEN_PIT,
+    SCROLL,
+    ClearedContexts,
+    ClearScrollRequest,
+    ClosePitRequest,
+    OpenPitRequest,
+    OpenPitResult,
+    ScrollRequest,
+    SearchRequest,
+    SearchResult,
+)
+from hanse.search.shard_requests import (
+    BEGIN_SCROLL,
+    FREE_CONTEXTS,
+    GO_ON,
+    OPEN_SHARDS,
+    SCROLL_SHARDS,
+    FreeContexts,
+    FreedContexts,
+    GoOn,
+    OpenedShards,
+    OpenShards,
+    ScrolledShards,
+    ScrollShards,
+)
+from hanse.search.views import acquire_named
+from hanse.tasks import together
+from hanse.transport.actions import ActionRegistry, Call, Empty
+
+
+class SpreadContexts:
+    """Without `nodes` this node stands alone."""
+
+    def __init__(
+        self, cluster: ClusterService, indices: Indices, copies: Copies, contexts: Contexts, nodes: Nodes | None = None
+    ) -> None:
+        self._cluster = cluster
+        self._indices = indices
+        self._copies = copies
+        self._contexts = contexts
+        self._nodes = nodes
+
+    def register(self, registry: ActionRegistry) -> None:
+        registry.register(SCROLL, self.scroll)
+        registry.register(CLEAR_SCROLL, self.clear_scroll)
+        registry.register(OPEN_PIT, self.open_pit)
+        registry.register(CLOSE_PIT, self.close_pit)
+        registry.register(OPEN_SHARDS, self._open_shards)
+        registry.register(BEGIN_SCROLL, self._open_shards)
+        registry.register(SCROLL_SHARDS, self._scroll_shards)
+        registry.register(GO_ON, self._go_on)
+        registry.register(FREE_CONTEXTS, self._free)
+
+    def _is_here(self, node: str) -> bool:
+        return self._nodes is None or node == self._indices.own_id
+
+    # -- scrolls
+
+    async def start_scroll(
+        self, call: Call, places: Sequence[Place], body: SearchBody, request: SearchRequest
+    ) -> SearchResult:
+        """The first page, and contexts on the nodes that hold the shards. `now_ms` of the request is set."""
+        keep_alive = request.scroll or ""
+        self._contexts.read_keep_alive(keep_alive, "scroll")
+        part = msgspec.structs.replace(request, final_reduce=False)
+        opened, lost = await self._opened(call, places, keep_alive, part)
+        results = [result for _, result in opened]
+        if lost:
+            results.append(lost_shards(lost, ""))
+        parts = tuple(part for part, _ in opened if part.context)
+        return await self._page(call, parts, results, part, continuable(body))
+
+    async def scroll(self, call: Call, request: ScrollRequest) -> SearchResult:
+        """The next page. Raises what Elasticsearch says of a scroll that is gone."""
+        parts = pit_id.scroll_parts(request.scroll_id)
+        if len(parts) == 1 and self._is_here(parts[0].node):
+            return await self._contexts.scroll(call, request)
+        started = perf_counter()
+        answers = await together([self._next(call, part, request.scroll) for part in self._own_last(parts)])
+        search = next((answer.search for answer in answers if isinstance(answer, ScrolledShards)), None)
+        if search is None:
+            raise all_shards_failed([missing(part) for part in parts])
+        results = [answer.result if isinstance(answer, ScrolledShards) else gone(answer) for answer in answers]
+        result = await self._page(
+            call, parts, results, search, replace(continuable(parse_request(search)), aggregations=None)
+        )
+        result.took_ms = int((perf_counter() - started) * 1000)
+        return result
+
+    async def _next(self, call: Call, part: Part, keep_alive: str | None) -> ScrolledShards | Part:
+        """The part's share of the next page; the part itself when it is lost."""
+        asked = ScrollShards(part.context, keep_alive)
+        try:
+            if self._nodes is None or self._is_here(part.node):
+                return await self._scroll_shards(call, asked)
+            return await self._nodes.forward(part.node, call, SCROLL_SHARDS, asked)
+        except GONE:
+            return part
+
+    async def _page(
+        self,
+        call: Call,
+        parts: tuple[Part, ...],
+        results: Sequence[SearchResult],
+        request: SearchRequest,
+        body: SearchBody,
+    ) -> SearchResult:
+        result = merged(results, request, body)
+        if result.failed:
+            check_failures(result, request)
+        if result.hits:
+            last = list(result.hits[-1].sort)
+            await together([self._tell(call, part, last) for part in self._own_last(parts)])
+        result.scroll_id = pit_id.encode(parts)
+        return result
+
+    async def _tell(self, call: Call, part: Part, last: list[object]) -> None:
+        try:
+            if self._nodes is None or self._is_here(part.node):
+                await self._go_on(call, GoOn(part.context, last))
+            else:
+                await self._nodes.forward(part.node, call, GO_ON, GoOn(part.context, last))
+        except GONE:
+            # The next page will say so.
+            return
+
+    def _own_last(self, parts: Sequence[Part]) -> list[Part]:
+        return sorted(parts, key=lambda part: self._is_here(part.node))
+
+    async def clear_scroll(self, call: Call, request: ClearScrollRequest) -> ClearedContexts:
+        if request.scroll_ids == ("_all",):
+            nodes = [self._indices.own_id, *(node.id for node in (self._nodes.others() if self._nodes else ()))]
+            freed = await together([self._freed(call, node, FreeContexts(all_scrolls=True)) for node in nodes])
+            return ClearedContexts(True, sum(freed))
+        parts = [part for text in request.scroll_ids for part in pit_id.scroll_parts(text)]
+        return await self._cleared(call, parts)
+
+    # -- points in time
+
+    async def open_pit(self, call: Call, request: OpenPitRequest) -> OpenPitResult:
+        if self._copies.all_serve_here(call.targets, request.preference):
+            return await self._contexts.open_pit(self._indices, call, request)
+        self._contexts.read_keep_alive(request.keep_alive, "keep_alive")
+        places = self._copies.places(call.targets, request.routing, request.preference)
+        opened, lost = await self._opened(call, places, request.keep_alive, None, request)
+        results = [result for _, result in opened]
+        if lost:
+            results.append(lost_shards(lost, ""))
+        parts = tuple(part for part, _ in opened if part.context)
+        failures = [failure for result in results for failure in result.failures]
+        if failures and (not parts or not request.allow_partial_search_results):
+            await self._cleared(call, parts)
+            raise all_shards_failed(failures, "open_search_context")
+        lacking = {(failure.index, failure.shard) for failure in failures}
+        names = tuple(sorted({place.index for place in places if (place.index, place.number) not in lacking}))
+        successful = len(places) - len(failures)
+        return OpenPitResult(pit_id.encode(parts, names), len(places), successful, 0, len(failures))
+
+    async def close_pit(self, call: Call, request: ClosePitRequest) -> ClearedContexts:
+        return await self._cleared(call, pit_id.parts_of(request.id))
+
+    # -- opening and freeing on many nodes
+
+    async def _opened(
+        self,
+        call: Call,
+        places: Sequence[Place],
+        keep_alive: str,
+        scroll: SearchRequest | None,
+        pit: OpenPitRequest | None = None,
+    ) -> tuple[list[tuple[Part, SearchResult]], list[Place]]:
+        options = (scroll or pit or SearchRequest()).options
+        action = OPEN_SHARDS if scroll is None else BEGIN_SCROLL
+
+        async def ask(node: str, group: list[Place]) -> tuple[tuple[Part, SearchResult], dict[int, HanseError]]:
+            asked = OpenShards(
+                call.targets.expression, by_index(group), keep_alive, self._cluster.state.version, scroll, options
+            )
+            if self._nodes is None or self._is_here(node):
+                opened = await self._open_shards(call, asked)
+            else:
+                opened = await self._nodes.forward(node, call, action, asked)
+            refused = taken_out(opened.result, group, "")
+            shards = len(group) - len(refused) - opened.result.failed
+            return (Part(node, opened.context, shards), opened.result), refused
+
+        return await self._copies.ask(places, ask)
+
+    async def _cleared(self, call: Call, parts: Sequence[Part]) -> ClearedContexts:
+        by_node: dict[str, list[str]] = {}
+        for part in parts:
+            by_node.setdefault(part.node, []).append(part.context)
+        freed = await together(
+            [self._freed(call, node, FreeContexts(tuple(contexts))) for node, contexts in by_node.items()]
+        )
+        return ClearedContexts(True, sum(freed))
+
+    async def _freed(self, call: Call, node: str, request: FreeContexts) -> int:
+        """A node that is gone holds nothing any more."""
+        try:
+            if self._nodes is None or self._is_here(node):
+                return (await self._free(call, request)).shards
+            return (await self._nodes.forward(node, call, FREE_CONTEXTS, request)).shards
+        except ELSEWHERE:
+            return 0
+
+    # -- what is asked of this node, by itself or by another one
+
+    async def _open_shards(self, call: Call, request: OpenShards) -> OpenedShards:
+        name = "keep_alive" if request.scroll is None else "scroll"
+        keep_alive_s = self._contexts.read_keep_alive(request.keep_alive, name)
+        try:
+            if request.scroll is None:
+                self._contexts.check_points()
+            else:
+                self._contexts.check_scrolls()
+        except TooManyScrollContextsError as error:
+            return OpenedShards("", self._refused(request, error))
+        body = None if request.scroll is None else await read_body(self._indices, call, request.scroll)
+        views, failures = acquire_named(self._indices, call.targets, request.shards)
+        if not views:
+            return OpenedShards("", SearchResult(total_shards=len(failures), failed=len(failures), failures=failures))
+        own_id = self._indices.own_id
+        if body is None or request.scroll is None:
+            context = self._contexts.open(call.identity, views, keep_alive_s, own_id)
+            total = len(views) + len(failures)
+            return OpenedShards(context.id, SearchResult(0, False, total, len(views), 0, len(failures), failures))
+        context = self._contexts.open_scroll(call.identity, views, keep_alive_s, own_id, body, request.scroll)
+        try:
+            return OpenedShards(context.id, await self._contexts.first_part(context, failures))
+        except BaseException:
+            self._contexts.free(call.identity, (context.id,))
+            raise
+
+    def _refused(self, request: OpenShards, error: HanseError) -> SearchResult:
+        failures = [
+            shard_failure(index, number, error, node=self._indices.own_id)
+            for index, shards in request.shards.items()
+            for number, _ in shards
+        ]
+        return SearchResult(total_shards=len(failures), failed=len(failures), failures=failures)
+
+    async def _scroll_shards(self, call: Call, request: ScrollShards) -> ScrolledShards:
+        return ScrolledShards(*await self._contexts.next_part(call.identity, request.context, request.keep_alive))
+
+    async def _go_on(self, call: Call, request: GoOn) -> Empty:
+        self._contexts.go_on(call.identity, request.context, request.last)
+        return Empty()
+
+    async def _free(self, call: Call, request: FreeContexts) -> FreedContexts:
+        if request.all_scrolls:
+            return FreedContexts(self._contexts.free_scrolls(call.identity))
+        return FreedContexts(self._contexts.free(call.identity, request.contexts))

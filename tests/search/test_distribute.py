@@ -1,0 +1,213 @@
+"""A search over several nodes answers like a search on one, whichever node is asked and whichever is gone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.several_nodes import SeveralNodes, several_nodes
+from tests.two_clusters import until
+
+from hanse.errors import IllegalArgumentError, NodeDisconnectedError, ParsingError, SearchPhaseExecutionError
+from hanse.search.shard_requests import SEARCH_SHARDS
+
+MAPPINGS = {"properties": {"n": {"type": "long"}, "tag": {"type": "keyword"}, "t": {"type": "text"}}}
+DOCUMENTS = [{"n": n, "tag": f"tag{n % 7}", "t": "word " * (n % 4 + 1)} for n in range(60)]
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[SeveralNodes]:
+    async with several_nodes(tmp_path) as made:
+        yield made
+
+
+async def filled(cluster: SeveralNodes, **settings: Any) -> None:
+    await cluster.create("b", mappings=MAPPINGS, **settings)
+    await cluster.write("b", DOCUMENTS)
+
+
+async def test_every_node_finds_everything(cluster: SeveralNodes) -> None:
+    await filled(cluster)
+    assert sorted(cluster.holders("b"), key=min) == [{0}, {1}, {2}]
+    for node in range(3):
+        answer = await cluster.search("b", {"size": 100, "sort": ["n"]}, node)
+        assert [hit["_source"]["n"] for hit in answer["hits"]["hits"]] == list(range(60))
+        assert answer["_shards"] == {"total": 3, "successful": 3, "skipped": 0, "failed": 0}
+        assert answer["hits"]["total"] == {"value": 60, "relation": "eq"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"query": {"match": {"t": "word"}}, "size": 25},
+        {"query": {"match": {"t": "word"}}, "from": 13, "size": 9},
+        {"sort": [{"tag": "desc"}, "n"], "size": 60},
+        {"sort": ["tag"], "size": 60},
+        {"sort": ["_doc"], "size": 60},
+        {"query": {"range": {"n": {"gte": 20}}}, "track_total_hits": 10},
+        {"query": {"term": {"tag": "tag3"}}, "track_total_hits": False},
+        {"collapse": {"field": "tag"}, "sort": [{"n": "desc"}]},
+        {"collapse": {"field": "tag", "inner_hits": {"name": "others", "size": 4, "sort": ["n"]}}, "sort": ["tag"]},
+        {"size": 0, "aggs": {"tags": {"terms": {"field": "tag", "size": 3}, "aggs": {"s": {"sum": {"field": "n"}}}}}},
+        {"size": 0, "aggs": {"p": {"percentiles": {"field": "n"}}, "c": {"cardinality": {"field": "tag"}}}},
+        {"aggs": {"top": {"terms": {"field": "tag"}, "aggs": {"best": {"top_hits": {"size": 2, "sort": ["n"]}}}}}},
+        {"query": {"terms": {"tag": {"index": "b", "id": "3", "path": "tag"}}}, "sort": ["n"]},
+        {"query": {"more_like_this": {"fields": ["t"], "like": [{"_id": "3"}], "min_term_freq": 1}}},
+        {"indices_boost": [{"b": 3}], "query": {"match": {"t": "word"}}},
+        {"search_after": [30], "sort": ["n"]},
+        {"highlight": {"fields": {"t": {}}}, "query": {"match": {"t": "word"}}},
+        {"query": {"match": {"t": "word"}}, "rescore": {"query": {"rescore_query": {"term": {"tag": "tag3"}}}}},
+        {"min_score": 0.1, "query": {"match": {"t": "word"}}},
+        {"terminate_after": 2},
+        {"query": {"match_none": {}}},
+    ],
+)
+async def test_the_answer_is_that_of_one_node(tmp_path: Path, body: dict[str, Any]) -> None:
+    async with several_nodes(tmp_path / "one", 1) as one, several_nodes(tmp_path / "three") as three:
+        await filled(one, shards=5)
+        await filled(three, shards=5)
+        whole, parts = await one.search("b", body), await three.search("b", body, node=1)
+    whole.pop("took")
+    parts.pop("took")
+    assert parts == whole
+
+
+async def test_where_all_shards_serve_here_nobody_else_is_asked(cluster: SeveralNodes) -> None:
+    await filled(cluster, replicas=2)
+    asked = counted(cluster)
+    for node in range(3):
+        assert (await cluster.search("b", {"size": 0}, node))["hits"]["total"]["value"] == 60
+    assert asked == [0, 0, 0]
+
+
+async def test_each_shard_is_asked_once_and_each_node_too(cluster: SeveralNodes) -> None:
+    await filled(cluster, shards=9, replicas=1)
+    asked = counted(cluster)
+    answer = await cluster.search("b", {"size": 0})
+    assert answer["_shards"] == {"total": 9, "successful": 9, "skipped": 0, "failed": 0}
+    assert answer["hits"]["total"]["value"] == 60
+    assert asked[0] == 0
+    assert max(asked) == 1
+
+
+async def test_only_the_shards_of_a_routing_value_are_asked(cluster: SeveralNodes) -> None:
+    await cluster.create("b", mappings=MAPPINGS)
+    await cluster.write("b", [{**document, "_routing": "anna"} for document in DOCUMENTS])
+    answer = await cluster.search("b", {"size": 0}, routing="anna")
+    assert (answer["_shards"]["total"], answer["hits"]["total"]["value"]) == (1, 60)
+
+
+async def test_a_copy_that_does_not_answer_is_replaced_by_another(cluster: SeveralNodes) -> None:
+    await filled(cluster, shards=6, replicas=1)
+    lost = cluster.nodes[2]
+    # Cut off before the cluster notices: its copies still count as active.
+    lost.gate.run_encoded = refuse
+    for _ in range(5):
+        answer = await cluster.search("b", {"size": 0})
+        assert answer["_shards"] == {"total": 6, "successful": 6, "skipped": 0, "failed": 0}
+        assert answer["hits"]["total"]["value"] == 60
+
+
+async def test_a_shard_that_no_copy_answers_for_fails_alone(cluster: SeveralNodes) -> None:
+    await filled(cluster)
+    cluster.nodes[2].gate.run_encoded = refuse
+    answer = await cluster.search("b", {"size": 0})
+    assert {key: answer["_shards"][key] for key in ("total", "successful", "failed")} == {
+        "total": 3, "successful": 2, "failed": 1
+    }  # fmt: skip
+    (failure,) = answer["_shards"]["failures"]
+    assert (failure["index"], failure["node"]) == ("b", cluster.nodes[2].id)
+    assert failure["reason"]["type"] == "node_disconnected_exception"
+    with pytest.raises(SearchPhaseExecutionError) as refused:
+        await cluster.search("b", {"size": 0}, allow_partial_search_results="false")
+    assert refused.value.status == 503
+
+
+async def test_a_shard_without_an_active_copy_fails(cluster: SeveralNodes) -> None:
+    await filled(cluster)
+    await cluster.stop(cluster.nodes[2])
+    await until(lambda: sum(1 for held in cluster.holders("b") if held) == 2)
+    answer = await cluster.search("b", {"size": 0})
+    assert (answer["_shards"]["successful"], answer["_shards"]["failed"]) == (2, 1)
+    assert answer["_shards"]["failures"][0]["reason"]["type"] == "no_shard_available_action_exception"
+    lost = answer["_shards"]["failures"][0]["shard"]
+    with pytest.raises(SearchPhaseExecutionError) as refused:
+        await cluster.search("b", {"size": 0}, preference=f"_shards:{lost}")
+    assert refused.value.status == 503
+
+
+async def test_a_failure_says_on_which_node(cluster: SeveralNodes) -> None:
+    await cluster.create("b", mappings=MAPPINGS)
+    await cluster.create("other", mappings={"properties": {"n": {"type": "keyword"}}}, shards=1)
+    answer = await cluster.search("b,other", {"aggs": {"s": {"histogram": {"field": "n", "interval": 2}}}})
+    (failure,) = answer["_shards"]["failures"]
+    (holders,) = cluster.holders("other")
+    assert (failure["index"], failure["node"]) == ("other", cluster.nodes[holders.pop()].id)
+    profiled = await cluster.search("b", {"profile": True})
+    shown = {shard["id"] for shard in profiled["profile"]["shards"]}
+    assert shown == {
+        f"[{cluster.nodes[held.pop()].id}][b][{number}]" for number, held in enumerate(cluster.holders("b"))
+    }
+
+
+async def test_a_mistake_is_refused_as_by_one_node(cluster: SeveralNodes) -> None:
+    await filled(cluster)
+    with pytest.raises(ParsingError, match=r"unknown query \[nonsense\]"):
+        await cluster.search("b", {"query": {"nonsense": {}}})
+    with pytest.raises(SearchPhaseExecutionError) as refused:
+        await cluster.search("b", {"query": {"range": {"n": {"gte": "x"}}}})
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("text", ["_primary", "_only_nodes", "_nonsense:1"])
+async def test_a_preference_that_is_none_is_refused(cluster: SeveralNodes, text: str) -> None:
+    await filled(cluster)
+    with pytest.raises(IllegalArgumentError, match=r"no Preference for \["):
+        await cluster.search("b", preference=text)
+
+
+async def test_preferences(cluster: SeveralNodes) -> None:
+    await filled(cluster, shards=6, replicas=1)
+    ids = [node.id for node in cluster.nodes]
+
+    async def nodes(preference: str, node: int = 0) -> list[str]:
+        answer = await cluster.search("b", {"profile": True}, node, preference=preference)
+        return [shard["id"].split("]")[0][1:] for shard in answer["profile"]["shards"]]
+
+    held = [{ids[number] for number in numbers} for numbers in cluster.holders("b")]
+    mine = [node == ids[0] for node in await nodes("_local")]
+    assert mine == [ids[0] in holders for holders in held]
+    assert set(await nodes("_only_local")) == {ids[0]}
+    assert len(await nodes("_only_local")) == sum(mine)
+    assert [node == ids[2] for node in await nodes(f"_prefer_nodes:{ids[2]}")] == [ids[2] in one for one in held]
+    assert set(await nodes(f"_only_nodes:{ids[1]},crane-3,nobody")) == {ids[1], ids[2]}
+    with pytest.raises(
+        IllegalArgumentError, match=r"no data nodes with criteria \[nobody\] found for shard: \[b\]\[0\]"
+    ):
+        await nodes("_only_nodes:nobody")
+    assert len(await nodes("_shards:1,4")) == 2
+    for text in ("anna", "bert", "a session of somebody"):
+        first = await nodes(text)
+        assert await nodes(text, 1) == await nodes(text, 2) == first
+    assert len({tuple(await nodes(f"session {number}")) for number in range(20)}) > 1
+
+
+async def refuse(*_: Any) -> bytes:
+    raise NodeDisconnectedError("the node was cut off")
+
+
+def counted(cluster: SeveralNodes) -> list[int]:
+    """How many parts of searches each node is asked for, from now on."""
+    asked = [0] * len(cluster.nodes)
+    for number, node in enumerate(cluster.nodes):
+        answer = node.gate.run_encoded
+
+        async def noted(name: str, *rest: Any, number: int = number, answer: Any = answer) -> bytes:
+            asked[number] += name == SEARCH_SHARDS.name
+            return await answer(name, *rest)
+
+        node.gate.run_encoded = noted
+    return asked
