@@ -20,7 +20,7 @@ from hanse import __version__
 from hanse.cluster import administration as cluster_administration
 from hanse.cluster import allocation
 from hanse.cluster.administration import ClusterAdministration
-from hanse.cluster.broadcast import Broadcast
+from hanse.cluster.broadcast import Broadcast, Gathered
 from hanse.cluster.cluster_stats import ClusterStatsActions
 from hanse.cluster.embedded.node_lock import NodeLock
 from hanse.cluster.engine import ENGINE_SETTINGS, Surroundings, open_engine
@@ -82,7 +82,7 @@ from hanse.tls.identity import PeerCertificate, is_of_same_authority, peer_certi
 from hanse.tls.pem_files import write_private
 from hanse.tls.reload import RELOAD_SETTINGS, Reloader
 from hanse.tls.remote_access import REMOTE_SERVER_ENABLED, remote_access_contexts
-from hanse.transport.actions import Action, ActionRegistry, Origin
+from hanse.transport.actions import Action, ActionRegistry, Call, Origin
 from hanse.transport.frames import Hello
 from hanse.transport.identity import Identity
 from hanse.transport.server import TransportServer
@@ -286,6 +286,7 @@ class Node:
             cluster_uuid=lambda: self.cluster.state.cluster_uuid,
             is_own=self._is_own,
             ask_remote=self._ask_remote,
+            ask_nodes=self._ask_nodes,
         )
         self._closers.append(security.close)
         self._peers = security.peers
@@ -453,6 +454,11 @@ class Node:
         if not self.remotes.is_connected(alias):
             raise ConnectTransportError(f"remote cluster [{alias}] is not connected")
         return await self.remotes.call(alias, action, request, identity, timeout_s=ASK_REMOTE_TIMEOUT_S)
+
+    async def _ask_nodes(
+        self, call: Call, filters: tuple[str, ...], action: Action[Any, Any], request: Any, timeout_s: float | None
+    ) -> Gathered[Any]:
+        return await self._broadcast.ask_chosen(call, filters, action, request, timeout_s)
 
     async def _run_as(self, action: Action[Any, Any], request: Any, identity: Identity) -> Any:
         return await self.gate.run(action, request, identity, Origin("local"))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from hanse.cli.local_cluster import LocalNode
 from hanse.cli.local_nodes import LocalCluster
 from tests.journeys.several_nodes import wait_for
-from tests.journeys.world import bulk, ok
+from tests.journeys.world import bulk, ok, until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -108,6 +110,41 @@ def test_segments_and_recoveries_of_every_copy(cluster: LocalCluster) -> None:
         for each in replicas:
             assert each["source"]["name"] != each["target"]["name"]
             assert each["source"]["id"] == ids[each["source"]["name"]]
+
+
+def waiting_healths(node: LocalNode, **more: str) -> dict[str, Any]:
+    """Tasks by id; who has been asked waits for a node that never comes."""
+    asked = "&".join(f"{key}={value}" for key, value in {"actions": "cluster:monitor/health", **more}.items())
+    nodes = ok(node, "GET", f"/_tasks?{asked}")["nodes"]
+    return {id: task for each in nodes.values() for id, task in each["tasks"].items()}
+
+
+def test_tasks_of_every_node_are_seen_and_cancelled_from_any(cluster: LocalCluster) -> None:
+    first, second, third = cluster.nodes
+    with ThreadPoolExecutor(1) as asking:
+        waiting = asking.submit(second.request, "GET", "/_cluster/health?wait_for_nodes=9&timeout=60s")
+        ((id, task),) = until(lambda: waiting_healths(first), bool, "the task to be seen").items()
+        assert ok(third, "GET", f"/_nodes/{task['node']}")["nodes"][task["node"]]["name"] == second.node_name
+        assert "description" not in task
+        assert ok(third, "GET", f"/_tasks/{id}")["task"]["action"] == "cluster:monitor/health"
+        assert list(waiting_healths(third, nodes=second.node_name)) == [id]
+        assert waiting_healths(third, nodes=first.node_name) == {}
+        assert first.request("GET", f"/_tasks/{task['node']}:999999")[0] == 404
+        assert first.request("GET", "/_tasks/nobody:1")[0] == 404
+        (cancelled,) = ok(third, "POST", f"/_tasks/{id}/_cancel")["nodes"].values()
+        assert list(cancelled["tasks"]) == [id]
+        status, answer = waiting.result()
+        assert (status, answer["error"]["type"]) == (400, "task_cancelled_exception")
+
+
+def test_what_nodes_ask_one_another_is_a_part_of_what_they_were_asked(cluster: LocalCluster) -> None:
+    tasks = ok(cluster.nodes[1], "GET", "/_tasks?actions=*tasks/lists*&group_by=parents&detailed=true")["tasks"]
+    (whole,) = tasks.values()
+    assert len({part["node"] for part in whole["children"]}) == 3
+    assert {part["parent_task_id"] for part in whole["children"]} == set(tasks)
+    flat = ok(cluster.nodes[2], "GET", "/_tasks?actions=*tasks/lists*&group_by=none")["tasks"]
+    assert len(flat) == 4
+    assert cluster.nodes[0].request("GET", "/_tasks?group_by=color")[0] == 400
 
 
 def test_a_node_that_does_not_answer_in_time_is_an_entry(cluster: LocalCluster) -> None:

@@ -37,12 +37,14 @@ async def test_list_get_cancel(make_cluster: Callable[..., Cluster]) -> None:
 
     work = asyncio.get_running_loop().create_task(run(OUTER, Names(("x",))))
     await started.wait()
-    parent, child, own = await run(requests.LIST_TASKS, requests.ListTasks())
-    assert [task.action for task in (parent, child, own)] == [OUTER.name, SLOW.name, requests.LIST_TASKS.name]
+    parent, child, own, own_part = (await run(requests.LIST_TASKS, requests.ListTasks())).tasks
+    assert [task.action for task in (parent, child)] == [OUTER.name, SLOW.name]
+    assert [task.action for task in (own, own_part)] == [requests.LIST_TASKS.name, requests.LIST_TASKS_OF_NODE.name]
     assert child.parent_task_id == parent.full_id
-    assert await run(requests.LIST_TASKS, requests.ListTasks(parent_task_id=parent.full_id)) != []
+    parts = await run(requests.LIST_TASKS, requests.ListTasks(parent_task_id=parent.full_id))
+    assert [task.full_id for task in parts.tasks] == [child.full_id]
     assert (await run(requests.GET_TASK, requests.TaskId(parent.full_id))).action == OUTER.name
-    (cancelled,) = await run(requests.CANCEL_TASKS, requests.CancelTasks(parent.full_id))
+    (cancelled,) = (await run(requests.CANCEL_TASKS, requests.CancelTasks(parent.full_id))).tasks
     assert cancelled.full_id == parent.full_id
     with pytest.raises(TaskCancelledError):
         await work
@@ -56,4 +58,4 @@ async def test_list_get_cancel(make_cluster: Callable[..., Cluster]) -> None:
 async def test_cancelling_by_name_spares_itself(make_cluster: Callable[..., Cluster]) -> None:
     cluster = make_cluster()
     answer = await cluster.gate.run(requests.CANCEL_TASKS, requests.CancelTasks(actions=("*",)), BOSS, REST)
-    assert answer == []
+    assert answer.tasks == []

@@ -307,7 +307,8 @@ async def repositories(request: RestRequest) -> Table:
 
 async def tasks(request: RestRequest) -> Table:
     actions, detailed = tuple(request.list("actions")), request.flag("detailed")
-    found: list[TaskInfo] = await request.run(LIST_TASKS, ListTasks(actions, request.text("parent_task_id")))
+    asked = ListTasks(actions, request.text("parent_task_id"), request.names("nodes"))
+    found: list[TaskInfo] = (await request.run(LIST_TASKS, asked)).tasks
     nodes = (await request.run(cluster.NODES_INFO, ReadNodes(metrics=("_none",))))["nodes"]
     table = Table(
         columns(
