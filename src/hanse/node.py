@@ -337,17 +337,25 @@ class Node:
             self.settings,
             self._registry_of_settings,
             version=version,
-            gauges={"indices": lambda: node_statistics(self.indices), "tls": tls.gauges},
+            gauges={
+                "indices": lambda: node_statistics(self.indices),
+                "thread_pool": lambda: self.gate.running.pools(),
+                "tls": tls.gauges,
+            },
         ).register(self.actions)
         ClusterStatsActions(
             broadcast, self.settings, version=version, shards=lambda: summed_copies(self.indices)
         ).register(self.actions)
-        report = HealthReport(self.cluster, {"tls_certificates": tls.indicator})
+        report = HealthReport(self.cluster, of_nodes={"tls_certificates": tls.indicator}, broadcast=broadcast)
         report.register(self.actions)
 
     def _build_tls(self) -> SslActions:
         tls = SslActions(
-            self._tls_files, config_dir=self._config_dir, node_name=self._name, node_id=lambda: self._node_id
+            self._tls_files,
+            config_dir=self._config_dir,
+            node_name=self._name,
+            node_id=lambda: self._node_id,
+            ask_nodes=self._ask_nodes,
         )
         tls.register(self.actions)
         self._tasks.spawn("watch tls files", self._tls_files.watch())

@@ -112,6 +112,45 @@ def test_segments_and_recoveries_of_every_copy(cluster: LocalCluster) -> None:
             assert each["source"]["id"] == ids[each["source"]["name"]]
 
 
+def test_tls_of_every_node(cluster: LocalCluster) -> None:
+    ids = {each["name"]: id for id, each in ok(cluster.nodes[0], "GET", "/_nodes/_all/http")["nodes"].items()}
+    for node in cluster.nodes:
+        certificates = ok(node, "GET", "/_ssl/certificates")
+        own = [entry for entry in certificates if entry["has_private_key"]]
+        assert sorted(entry["nodes"] for entry in own) == sorted([id] for id in ids.values())
+        assert all(len(entry["nodes"]) == 3 for entry in certificates if not entry["has_private_key"])
+        reloaded = ok(node, "POST", "/_ssl/reload")
+        assert reloaded["_nodes"] == {"total": 3, "successful": 3, "failed": 0}
+        assert names(reloaded) == ["hansa-1", "hansa-2", "hansa-3"]
+        indicator = ok(node, "GET", "/_health_report/tls_certificates")["indicators"]["tls_certificates"]
+        assert indicator["status"] == "green"
+        assert sorted(indicator["details"]["nodes"]) == ["hansa-1", "hansa-2", "hansa-3"]
+
+
+def test_tables_of_every_node(cluster: LocalCluster) -> None:
+    for node in cluster.nodes:
+        rows = ok(node, "GET", "/_cat/nodes?format=json&h=name,heap.percent,ram.percent,cpu,load_1m,uptime")
+        assert sorted(row["name"] for row in rows) == ["hansa-1", "hansa-2", "hansa-3"]
+        assert all(0 < int(row["ram.percent"]) <= 100 and 0 <= int(row["cpu"]) <= 100 for row in rows)
+        assert len({row["uptime"] for row in rows}) > 1
+        (books,) = ok(node, "GET", "/_cat/indices/books?format=json&bytes=b")
+        assert (books["health"], books["docs.count"]) == ("green", "60")
+        assert int(books["store.size"]) > int(books["pri.store.size"]) > 0
+        shards = ok(node, "GET", "/_cat/shards/books?format=json")
+        assert sum(int(row["docs"]) for row in shards) == 120
+        recoveries = ok(node, "GET", "/_cat/recovery/books?format=json")
+        peers = [row for row in recoveries if row["type"] == "peer"]
+        assert len(peers) == 3
+        assert all(row["source_node"] != row["target_node"] and row["bytes_percent"] == "100.0%" for row in peers)
+        segments = ok(node, "GET", "/_cat/segments/books?format=json&h=shard,prirep,id")
+        assert len({(row["shard"], row["prirep"]) for row in segments}) == 6
+        pools = ok(node, "GET", "/_cat/thread_pool/search?format=json&h=node_name,name,active")
+        assert sorted(row["node_name"] for row in pools) == ["hansa-1", "hansa-2", "hansa-3"]
+        allocation = ok(node, "GET", "/_cat/allocation?format=json&h=node,shards,disk.indices&bytes=b")
+        assert sorted(row["node"] for row in allocation) == ["hansa-1", "hansa-2", "hansa-3"]
+        assert all(int(row["disk.indices"]) > 0 for row in allocation)
+
+
 def waiting_healths(node: LocalNode, **more: str) -> dict[str, Any]:
     """Tasks by id; who has been asked waits for a node that never comes."""
     asked = "&".join(f"{key}={value}" for key, value in {"actions": "cluster:monitor/health", **more}.items())

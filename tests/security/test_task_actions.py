@@ -8,6 +8,7 @@ import pytest
 
 from hanse.errors import HanseError, TaskCancelledError
 from hanse.security import requests
+from hanse.security.running import RunningActions
 from hanse.transport.actions import Action, Call, Scope
 
 from .conftest import REST, Cluster, Names, user
@@ -59,3 +60,14 @@ async def test_cancelling_by_name_spares_itself(make_cluster: Callable[..., Clus
     cluster = make_cluster()
     answer = await cluster.gate.run(requests.CANCEL_TASKS, requests.CancelTasks(actions=("*",)), BOSS, REST)
     assert answer.tasks == []
+
+
+async def test_what_searches_and_writes_is_counted_once() -> None:
+    running = RunningActions(lambda: "n1")
+    search = running.start("indices:data/read/search", None, BOSS)
+    running.start("indices:data/read/search[phase/query]", None, BOSS, search.id)
+    running.start("indices:data/write/bulk[s][p]", None, BOSS, "n2:7")
+    assert {name: pool["active"] for name, pool in running.pools().items()} == {"search": 1, "write": 1}
+    (part,) = running.matching(parent="n2:7")
+    assert (part.action, part.parent_task_id) == ("indices:data/write/bulk[s][p]", "n2:7")
+    assert [task.full_id for task in running.matching(("*",), "n1:1")] == ["n1:2"]

@@ -17,6 +17,8 @@ from hanse.errors import ResourceNotFoundError
 from hanse.security.patterns import NamePatterns
 from hanse.transport.identity import Identity
 
+_POOLS = {"search": "indices:data/read/search", "write": "indices:data/write/"}
+
 
 class RunningAction:
     """One running action. `request` is kept so that its description is only made when somebody lists it."""
@@ -92,6 +94,18 @@ class RunningActions:
 
     def finish(self, entry: RunningAction) -> None:
         self._running.pop(entry.id, None)
+
+    def pools(self) -> dict[str, dict[str, int]]:
+        """`thread_pool` of `_nodes/stats`: Elasticsearch's pools have no counterpart here, but what would run in two of
+        them is counted under their names. Nothing waits before it runs or is refused for want of a thread."""
+        active = dict.fromkeys(_POOLS, 0)
+        for entry in self._running.values():
+            if isinstance(entry.parent, int) and entry.parent:
+                continue  # a part of what is counted already
+            for name, prefix in _POOLS.items():
+                active[name] += entry.action.startswith(prefix)
+        idle = {"threads": 0, "queue": 0, "rejected": 0, "largest": 0, "completed": 0}
+        return {name: {**idle, "active": count} for name, count in active.items()}
 
     def matching(self, actions: tuple[str, ...] = (), parent: str | None = None) -> list[TaskInfo]:
         """Running actions whose name matches one of the patterns (all without patterns) and that are a part of
