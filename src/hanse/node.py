@@ -20,7 +20,7 @@ from hanse import __version__
 from hanse.cluster import administration as cluster_administration
 from hanse.cluster import allocation
 from hanse.cluster.administration import ClusterAdministration
-from hanse.cluster.broadcast import Broadcast
+from hanse.cluster.broadcast import Broadcast, Gathered
 from hanse.cluster.cluster_stats import ClusterStatsActions
 from hanse.cluster.embedded.node_lock import NodeLock
 from hanse.cluster.engine import ENGINE_SETTINGS, Surroundings, open_engine
@@ -82,7 +82,7 @@ from hanse.tls.identity import PeerCertificate, is_of_same_authority, peer_certi
 from hanse.tls.pem_files import write_private
 from hanse.tls.reload import RELOAD_SETTINGS, Reloader
 from hanse.tls.remote_access import REMOTE_SERVER_ENABLED, remote_access_contexts
-from hanse.transport.actions import Action, ActionRegistry, Origin
+from hanse.transport.actions import Action, ActionRegistry, Call, Origin
 from hanse.transport.frames import Hello
 from hanse.transport.identity import Identity
 from hanse.transport.server import TransportServer
@@ -286,6 +286,7 @@ class Node:
             cluster_uuid=lambda: self.cluster.state.cluster_uuid,
             is_own=self._is_own,
             ask_remote=self._ask_remote,
+            ask_nodes=self._ask_nodes,
         )
         self._closers.append(security.close)
         self._peers = security.peers
@@ -336,17 +337,25 @@ class Node:
             self.settings,
             self._registry_of_settings,
             version=version,
-            gauges={"indices": lambda: node_statistics(self.indices), "tls": tls.gauges},
+            gauges={
+                "indices": lambda: node_statistics(self.indices),
+                "thread_pool": lambda: self.gate.running.pools(),
+                "tls": tls.gauges,
+            },
         ).register(self.actions)
         ClusterStatsActions(
             broadcast, self.settings, version=version, shards=lambda: summed_copies(self.indices)
         ).register(self.actions)
-        report = HealthReport(self.cluster, {"tls_certificates": tls.indicator})
+        report = HealthReport(self.cluster, of_nodes={"tls_certificates": tls.indicator}, broadcast=broadcast)
         report.register(self.actions)
 
     def _build_tls(self) -> SslActions:
         tls = SslActions(
-            self._tls_files, config_dir=self._config_dir, node_name=self._name, node_id=lambda: self._node_id
+            self._tls_files,
+            config_dir=self._config_dir,
+            node_name=self._name,
+            node_id=lambda: self._node_id,
+            ask_nodes=self._ask_nodes,
         )
         tls.register(self.actions)
         self._tasks.spawn("watch tls files", self._tls_files.watch())
@@ -453,6 +462,11 @@ class Node:
         if not self.remotes.is_connected(alias):
             raise ConnectTransportError(f"remote cluster [{alias}] is not connected")
         return await self.remotes.call(alias, action, request, identity, timeout_s=ASK_REMOTE_TIMEOUT_S)
+
+    async def _ask_nodes(
+        self, call: Call, filters: tuple[str, ...], action: Action[Any, Any], request: Any, timeout_s: float | None
+    ) -> Gathered[Any]:
+        return await self._broadcast.ask_chosen(call, filters, action, request, timeout_s)
 
     async def _run_as(self, action: Action[Any, Any], request: Any, identity: Identity) -> Any:
         return await self.gate.run(action, request, identity, Origin("local"))

@@ -7,10 +7,11 @@ from typing import Any, cast
 import msgspec
 import pytest
 from tests.cluster.conftest import NOW_MS, initializing
+from tests.one_node import Asking
 
 from hanse.cluster.allocation import failed, reroute, started, with_member, without_member
-from hanse.cluster.health_report import HealthReport
-from hanse.cluster.requests import ReadHealthReport
+from hanse.cluster.health_report import HealthReport, _joined
+from hanse.cluster.requests import HEALTH_REPORT, ReadHealthReport
 from hanse.cluster.state import ClusterState, IndexMetadata, NodeMetadata
 from hanse.cluster.updates import ClusterService
 from hanse.errors import ResourceNotFoundError
@@ -99,3 +100,25 @@ async def test_a_node_that_left_is_waited_for() -> None:
     status, _, details, names = await shards_of(left)
     assert (status, details) == ("yellow", {"started_primaries": 1, "unassigned_replicas": 1})
     assert names == ["delayed", "increase_node_capacity"]
+
+
+async def test_an_indicator_of_every_node(cluster: ClusterService) -> None:
+    """Tests with several nodes: tests/journeys/test_every_node.py."""
+    asking = Asking(cluster)
+    tides = {"status": "green", "symptom": "calm", "details": {"m": 2}}
+    HealthReport(cluster, of_nodes={"tides": lambda: tides}).register(asking.registry)
+    answer = await asking.run(HEALTH_REPORT, ReadHealthReport("tides"))
+    assert answer["indicators"] == {"tides": tides}
+
+
+def test_several_nodes_become_one_indicator() -> None:
+    storm = {"status": "red", "symptom": "storm", "details": {"m": 9}, "diagnosis": [{"id": "d"}]}
+    calm = {"status": "green", "symptom": "calm", "details": {"m": 2}}
+    joined = _joined({"crane": calm, "heron": storm, "stork": storm})
+    assert joined == {
+        "status": "red",
+        "symptom": "[heron] storm; [stork] storm",
+        "details": {"nodes": {"crane": {"m": 2}, "heron": {"m": 9}, "stork": {"m": 9}}},
+        "diagnosis": [{"id": "d"}],
+    }
+    assert _joined({"crane": calm, "heron": calm})["symptom"] == "calm"

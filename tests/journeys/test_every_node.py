@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from hanse.cli.local_cluster import LocalNode
 from hanse.cli.local_nodes import LocalCluster
 from tests.journeys.several_nodes import wait_for
-from tests.journeys.world import bulk, ok
+from tests.journeys.world import bulk, ok, until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -108,6 +110,80 @@ def test_segments_and_recoveries_of_every_copy(cluster: LocalCluster) -> None:
         for each in replicas:
             assert each["source"]["name"] != each["target"]["name"]
             assert each["source"]["id"] == ids[each["source"]["name"]]
+
+
+def test_tls_of_every_node(cluster: LocalCluster) -> None:
+    ids = {each["name"]: id for id, each in ok(cluster.nodes[0], "GET", "/_nodes/_all/http")["nodes"].items()}
+    for node in cluster.nodes:
+        certificates = ok(node, "GET", "/_ssl/certificates")
+        own = [entry for entry in certificates if entry["has_private_key"]]
+        assert sorted(entry["nodes"] for entry in own) == sorted([id] for id in ids.values())
+        assert all(len(entry["nodes"]) == 3 for entry in certificates if not entry["has_private_key"])
+        reloaded = ok(node, "POST", "/_ssl/reload")
+        assert reloaded["_nodes"] == {"total": 3, "successful": 3, "failed": 0}
+        assert names(reloaded) == ["hansa-1", "hansa-2", "hansa-3"]
+        indicator = ok(node, "GET", "/_health_report/tls_certificates")["indicators"]["tls_certificates"]
+        assert indicator["status"] == "green"
+        assert sorted(indicator["details"]["nodes"]) == ["hansa-1", "hansa-2", "hansa-3"]
+
+
+def test_tables_of_every_node(cluster: LocalCluster) -> None:
+    for node in cluster.nodes:
+        rows = ok(node, "GET", "/_cat/nodes?format=json&h=name,heap.percent,ram.percent,cpu,load_1m,uptime")
+        assert sorted(row["name"] for row in rows) == ["hansa-1", "hansa-2", "hansa-3"]
+        assert all(0 < int(row["ram.percent"]) <= 100 and 0 <= int(row["cpu"]) <= 100 for row in rows)
+        assert len({row["uptime"] for row in rows}) > 1
+        (books,) = ok(node, "GET", "/_cat/indices/books?format=json&bytes=b")
+        assert (books["health"], books["docs.count"]) == ("green", "60")
+        assert int(books["store.size"]) > int(books["pri.store.size"]) > 0
+        shards = ok(node, "GET", "/_cat/shards/books?format=json")
+        assert sum(int(row["docs"]) for row in shards) == 120
+        recoveries = ok(node, "GET", "/_cat/recovery/books?format=json")
+        peers = [row for row in recoveries if row["type"] == "peer"]
+        assert len(peers) == 3
+        assert all(row["source_node"] != row["target_node"] and row["bytes_percent"] == "100.0%" for row in peers)
+        segments = ok(node, "GET", "/_cat/segments/books?format=json&h=shard,prirep,id")
+        assert len({(row["shard"], row["prirep"]) for row in segments}) == 6
+        pools = ok(node, "GET", "/_cat/thread_pool/search?format=json&h=node_name,name,active")
+        assert sorted(row["node_name"] for row in pools) == ["hansa-1", "hansa-2", "hansa-3"]
+        allocation = ok(node, "GET", "/_cat/allocation?format=json&h=node,shards,disk.indices&bytes=b")
+        assert sorted(row["node"] for row in allocation) == ["hansa-1", "hansa-2", "hansa-3"]
+        assert all(int(row["disk.indices"]) > 0 for row in allocation)
+
+
+def waiting_healths(node: LocalNode, **more: str) -> dict[str, Any]:
+    """Tasks by id; who has been asked waits for a node that never comes."""
+    asked = "&".join(f"{key}={value}" for key, value in {"actions": "cluster:monitor/health", **more}.items())
+    nodes = ok(node, "GET", f"/_tasks?{asked}")["nodes"]
+    return {id: task for each in nodes.values() for id, task in each["tasks"].items()}
+
+
+def test_tasks_of_every_node_are_seen_and_cancelled_from_any(cluster: LocalCluster) -> None:
+    first, second, third = cluster.nodes
+    with ThreadPoolExecutor(1) as asking:
+        waiting = asking.submit(second.request, "GET", "/_cluster/health?wait_for_nodes=9&timeout=60s")
+        ((id, task),) = until(lambda: waiting_healths(first), bool, "the task to be seen").items()
+        assert ok(third, "GET", f"/_nodes/{task['node']}")["nodes"][task["node"]]["name"] == second.node_name
+        assert "description" not in task
+        assert ok(third, "GET", f"/_tasks/{id}")["task"]["action"] == "cluster:monitor/health"
+        assert list(waiting_healths(third, nodes=second.node_name)) == [id]
+        assert waiting_healths(third, nodes=first.node_name) == {}
+        assert first.request("GET", f"/_tasks/{task['node']}:999999")[0] == 404
+        assert first.request("GET", "/_tasks/nobody:1")[0] == 404
+        (cancelled,) = ok(third, "POST", f"/_tasks/{id}/_cancel")["nodes"].values()
+        assert list(cancelled["tasks"]) == [id]
+        status, answer = waiting.result()
+        assert (status, answer["error"]["type"]) == (400, "task_cancelled_exception")
+
+
+def test_what_nodes_ask_one_another_is_a_part_of_what_they_were_asked(cluster: LocalCluster) -> None:
+    tasks = ok(cluster.nodes[1], "GET", "/_tasks?actions=*tasks/lists*&group_by=parents&detailed=true")["tasks"]
+    (whole,) = tasks.values()
+    assert len({part["node"] for part in whole["children"]}) == 3
+    assert {part["parent_task_id"] for part in whole["children"]} == set(tasks)
+    flat = ok(cluster.nodes[2], "GET", "/_tasks?actions=*tasks/lists*&group_by=none")["tasks"]
+    assert len(flat) == 4
+    assert cluster.nodes[0].request("GET", "/_tasks?group_by=color")[0] == 400
 
 
 def test_a_node_that_does_not_answer_in_time_is_an_entry(cluster: LocalCluster) -> None:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.replication.following import caught_up
 from tests.two_clusters import Cluster, until
 
+from hanse.cluster.state import ClusterState
+from hanse.cluster.updates import ClusterService
 from hanse.errors import HanseError
 from hanse.replication import auto_follow, requests
-from hanse.replication.auto_follow import checked_pattern, matches
+from hanse.replication.auto_follow import STATE_KEY, AutoFollow, checked_pattern, matches
 from hanse.replication.requests import AutoFollowPattern
 
 Pair = tuple[Cluster, Cluster]
@@ -139,3 +141,13 @@ def test_patterns_that_are_refused(name: str, change: dict[str, Any], reason: st
 def test_matching(index: str, fits: bool) -> None:
     pattern = {"leader_index_patterns": ["logs-*", ".*"], "leader_index_exclusion_patterns": ["logs-test*"]}
     assert matches(pattern, index) is fits
+
+
+def test_the_master_alone_looks_for_new_leaders() -> None:
+    patterns = {"logs": {"active": True}, "asleep": {"active": False}}
+    state = ClusterState("here", "uuid", customs={STATE_KEY: patterns}, master_node="n1")
+    cluster = ClusterService(cast(Any, None), state)
+    watched = [
+        AutoFollow(cluster, cast(Any, None), cast(Any, None), lambda id=id: id)._watched() for id in ("n1", "n2")
+    ]
+    assert [list(one) for one in watched] == [["logs"], []]

@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from tests.replication.following import caught_up, follow, shard_stats
 from tests.two_clusters import Cluster, until
 
+from hanse.cluster.routing import ShardCopy, ShardRouting
+from hanse.cluster.state import ClusterState, IndexMetadata
 from hanse.index.administration import requests as administration
 from hanse.index.administration.requests import AliasAction, PutMapping, PutSettings, UpdateAliases
 from hanse.node import Node, read_settings
 from hanse.replication import requests
 from hanse.replication.requests import ByFollower
+from hanse.replication.service import _follows_of
 
 Pair = tuple[Cluster, Cluster]
 
@@ -114,3 +118,32 @@ async def test_pauses_and_resumes_in_a_row_leave_one_task_a_shard(pair: Pair) ->
     assert len(here.node.replication.follows("copy")) == 1
     named = [task for task in asyncio.all_tasks() if task.get_name().startswith("follow copy[0]")]
     assert len(named) <= 3
+
+
+def state_with(status: str, *primaries: ShardCopy) -> ClusterState:
+    ccr = {"remote_cluster": "there", "leader_uuid": "leader", "status": status, "run": "r"}
+    settings: dict[str, Any] = {"index.xpack.ccr.following_index": "true"}
+    copy = IndexMetadata(
+        "copy", "u", settings, number_of_shards=len(primaries), primary_terms=(1,) * len(primaries), custom={"ccr": ccr}
+    )
+    routing = {"copy": tuple(ShardRouting((primary,)) for primary in primaries)}
+    return ClusterState("here", "uuid", indices={"copy": copy}, routing=routing)
+
+
+def primary(node: str, allocation_id: str = "a", **more: Any) -> ShardCopy:
+    return ShardCopy(node, allocation_id, is_primary=True, state=more.pop("state", "STARTED"), **more)
+
+
+def test_a_node_follows_the_shards_whose_primary_it_has() -> None:
+    state = state_with("active", primary("n1"), primary("n2"), primary("n1", state="INITIALIZING"), primary("n1"))
+    assert list(_follows_of(state, "copy", "n1")) == [0, 3]
+    assert list(_follows_of(state, "copy", "n2")) == [1]
+    assert _follows_of(state, "copy", "n3") == {}
+    assert _follows_of(state, "none", "n1") == {}
+    assert _follows_of(state_with("paused", primary("n1")), "copy", "n1") == {}
+
+
+def test_a_primary_that_went_and_came_back_is_followed_anew() -> None:
+    first, again = (_follows_of(state_with("active", primary("n1", id)), "copy", "n1") for id in ("a", "b"))
+    assert first[0] != again[0]
+    assert first == _follows_of(state_with("active", primary("n1", "a")), "copy", "n1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -200,3 +201,17 @@ async def test_a_composite_is_no_way_around(cluster: Cluster) -> None:
     await cluster.add_reader("reader", "logs-1")
     await refused(cluster.run(BULK, user("joe", "reader"), "logs-1", origin=MEMBER))
     assert await cluster.run(NODES, SYSTEM, origin=MEMBER) == []
+
+
+async def test_of_which_task_a_request_is_a_part_is_believed_of_members_only(cluster: Cluster) -> None:
+    seen: list[str | None] = []
+
+    async def handler(call: Call, request: Any) -> list[str]:
+        seen.extend(task.parent_task_id for task in cluster.gate.running.matching(("cluster:monitor/parts",)))
+        return []
+
+    parts = Action("cluster:monitor/parts", Names, list[str], Scope.CLUSTER)
+    cluster.registry.register(parts, handler)
+    for origin in (MEMBER, FOREIGN):
+        await cluster.run(parts, ROOT, origin=replace(origin, parent_task="n2:17"))
+    assert seen == ["n2:17", None]

@@ -9,6 +9,8 @@ from typing import Any, cast
 import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from hanse.cluster.broadcast import Gathered
+from hanse.errors import NodeNotConnectedError
 from hanse.security.ssl_actions import SslActions
 from hanse.settings.registry import Settings
 from hanse.tls.authority import CertificateAuthority
@@ -29,7 +31,7 @@ def write(folder: Path, **issue: Any) -> None:
     (folder / "ca.crt").write_bytes(CA.certificate_pem)
 
 
-def actions(folder: Path, now: datetime | None = None) -> SslActions:
+def actions(folder: Path, now: datetime | None = None, **more: Any) -> SslActions:
     names = {
         "enabled": "true",
         "key": "node.key",
@@ -42,7 +44,9 @@ def actions(folder: Path, now: datetime | None = None) -> SslActions:
     ]
     reloader = Reloader(contexts, Settings({}))
     moment = now or datetime.now(UTC)
-    return SslActions(reloader, config_dir=folder, node_name="berlin-1", node_id=lambda: "n1", now=lambda: moment)
+    return SslActions(
+        reloader, config_dir=folder, node_name="berlin-1", node_id=lambda: "n1", now=lambda: moment, **more
+    )
 
 
 async def test_each_certificate_is_shown_once(tmp_path: Path) -> None:
@@ -61,6 +65,28 @@ async def test_each_certificate_is_shown_once(tmp_path: Path) -> None:
     }
     assert own["expiry"].endswith(".000Z")
     assert (authority["path"], authority["has_private_key"]) == ("ca.crt", False)
+
+
+async def test_what_several_nodes_use_alike_is_one_entry(tmp_path: Path) -> None:
+    """Each node has a certificate of its own, and all trust the same authority."""
+    there = [tmp_path / name for name in ("n1", "n2")]
+    answers = {}
+    for folder in there:
+        folder.mkdir()
+        write(folder, days=100)
+        answers[folder.name] = await actions(folder).certificates(CALL, Empty())
+
+    async def ask(*_: Any) -> Any:
+        return Gathered(answers, {"n3": NodeNotConnectedError("gone")})
+
+    ssl = actions(there[0], ask_nodes=ask)
+    entries = (await ssl.all_certificates(CALL, Empty())).certificates
+    assert [(entry["path"], entry["nodes"]) for entry in entries] == [
+        ("node.crt", ["n1"]),
+        ("ca.crt", ["n1", "n2"]),
+        ("node.crt", ["n2"]),
+    ]
+    assert [one["node_id"] for one in (await ssl.reload_all(CALL, Empty())).failures] == ["n3"]
 
 
 async def test_a_reload_reports_by_context(tmp_path: Path) -> None:

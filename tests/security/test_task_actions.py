@@ -8,6 +8,7 @@ import pytest
 
 from hanse.errors import HanseError, TaskCancelledError
 from hanse.security import requests
+from hanse.security.running import RunningActions
 from hanse.transport.actions import Action, Call, Scope
 
 from .conftest import REST, Cluster, Names, user
@@ -37,12 +38,14 @@ async def test_list_get_cancel(make_cluster: Callable[..., Cluster]) -> None:
 
     work = asyncio.get_running_loop().create_task(run(OUTER, Names(("x",))))
     await started.wait()
-    parent, child, own = await run(requests.LIST_TASKS, requests.ListTasks())
-    assert [task.action for task in (parent, child, own)] == [OUTER.name, SLOW.name, requests.LIST_TASKS.name]
+    parent, child, own, own_part = (await run(requests.LIST_TASKS, requests.ListTasks())).tasks
+    assert [task.action for task in (parent, child)] == [OUTER.name, SLOW.name]
+    assert [task.action for task in (own, own_part)] == [requests.LIST_TASKS.name, requests.LIST_TASKS_OF_NODE.name]
     assert child.parent_task_id == parent.full_id
-    assert await run(requests.LIST_TASKS, requests.ListTasks(parent_task_id=parent.full_id)) != []
+    parts = await run(requests.LIST_TASKS, requests.ListTasks(parent_task_id=parent.full_id))
+    assert [task.full_id for task in parts.tasks] == [child.full_id]
     assert (await run(requests.GET_TASK, requests.TaskId(parent.full_id))).action == OUTER.name
-    (cancelled,) = await run(requests.CANCEL_TASKS, requests.CancelTasks(parent.full_id))
+    (cancelled,) = (await run(requests.CANCEL_TASKS, requests.CancelTasks(parent.full_id))).tasks
     assert cancelled.full_id == parent.full_id
     with pytest.raises(TaskCancelledError):
         await work
@@ -56,4 +59,15 @@ async def test_list_get_cancel(make_cluster: Callable[..., Cluster]) -> None:
 async def test_cancelling_by_name_spares_itself(make_cluster: Callable[..., Cluster]) -> None:
     cluster = make_cluster()
     answer = await cluster.gate.run(requests.CANCEL_TASKS, requests.CancelTasks(actions=("*",)), BOSS, REST)
-    assert answer == []
+    assert answer.tasks == []
+
+
+async def test_what_searches_and_writes_is_counted_once() -> None:
+    running = RunningActions(lambda: "n1")
+    search = running.start("indices:data/read/search", None, BOSS)
+    running.start("indices:data/read/search[phase/query]", None, BOSS, search.id)
+    running.start("indices:data/write/bulk[s][p]", None, BOSS, "n2:7")
+    assert {name: pool["active"] for name, pool in running.pools().items()} == {"search": 1, "write": 1}
+    (part,) = running.matching(parent="n2:7")
+    assert (part.action, part.parent_task_id) == ("indices:data/write/bulk[s][p]", "n2:7")
+    assert [task.full_id for task in running.matching(("*",), "n1:1")] == ["n1:2"]

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from hanse.cluster.node_selection import chosen_nodes
 from hanse.cluster.nodes import Nodes
 from hanse.cluster.updates import ClusterService
 from hanse.errors import HanseError, ReceiveTimeoutError
@@ -39,8 +40,11 @@ class Gathered(Generic[R]):
             "failed": len(self.failures),
         }
         if self.failures:
-            counts["failures"] = [failed_node(node, error) for node, error in self.failures.items()]
+            counts["failures"] = self.shown_failures()
         return {"_nodes": counts}
+
+    def shown_failures(self) -> list[dict[str, Any]]:
+        return [failed_node(node, error) for node, error in self.failures.items()]
 
 
 def failed_node(node: str, error: HanseError) -> dict[str, Any]:
@@ -81,6 +85,13 @@ class Broadcast:
             else:
                 gathered.answers[node] = outcome
         return gathered
+
+    async def ask_chosen(
+        self, call: Call, filters: tuple[str, ...], action: Action[Q, R], request: Q, timeout_s: float | None = None
+    ) -> Gathered[R]:
+        """The same for the nodes that node filters mean; without any, for all."""
+        chosen = chosen_nodes(self.cluster.state, filters, self.own_id)
+        return await self.ask(call, [node.id for node in chosen], action, request, timeout_s=timeout_s)
 
     async def _ask_one(self, call: Call, node: str, action: Action[Any, Any], request: Any, timeout_s: float) -> Any:
         """The answer, or the HanseError why there is none."""

@@ -18,7 +18,6 @@ from hanse.cluster import requests
 from hanse.cluster.broadcast import Broadcast
 from hanse.cluster.health import cluster_health
 from hanse.cluster.machine import Machine
-from hanse.cluster.node_selection import chosen_nodes
 from hanse.cluster.requests import ClusterStats, OfNode
 from hanse.cluster.state import ClusterState
 from hanse.settings import node_settings as declared
@@ -56,9 +55,8 @@ class ClusterStatsActions:
         }
 
     async def stats(self, call: Call, request: ClusterStats) -> dict[str, Any]:
-        chosen = [node.id for node in chosen_nodes(self._cluster.state, request.nodes, self._broadcast.own_id)]
-        gathered = await self._broadcast.ask(
-            call, chosen, requests.STATS_OF_NODE, OfNode(), timeout_s=request.timeout_s
+        gathered = await self._broadcast.ask_chosen(
+            call, request.nodes, requests.STATS_OF_NODE, OfNode(), request.timeout_s
         )
         state = self._cluster.state
         nodes = list(gathered.answers.values())

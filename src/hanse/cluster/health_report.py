@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from hanse.cluster.requests import HEALTH_REPORT, ReadHealthReport
+from hanse.cluster.broadcast import Broadcast
+from hanse.cluster.requests import HEALTH_OF_NODE, HEALTH_REPORT, OfNode, ReadHealthReport
 from hanse.cluster.shard_health import ORDER, index_counts
 from hanse.cluster.state import ClusterState
 from hanse.cluster.updates import ClusterService
@@ -32,13 +33,20 @@ _SAID = (
 
 
 class HealthReport:
-    """Handler. `indicators` are asked at every report; each gives `status`, `symptom`, `details` and what follows."""
+    """Handler. `indicators` are asked at every report; each gives `status`, `symptom`, `details` and what follows.
+
+    Those `of_nodes` are asked of every node and become one: the worst status, and under `details.nodes` each node's.
+    """
 
     def __init__(
         self,
         cluster: ClusterService,
         indicators: Mapping[str, Indicator] | None = None,
+        of_nodes: Mapping[str, Indicator] | None = None,
+        broadcast: Broadcast | None = None,
     ) -> None:
+        self._of_nodes = of_nodes or {}
+        self._broadcast = broadcast or Broadcast(cluster)
         self._cluster = cluster
         self._indicators = {
             "master_is_stable": self._master,
@@ -48,14 +56,16 @@ class HealthReport:
 
     def register(self, registry: ActionRegistry) -> None:
         registry.register(HEALTH_REPORT, self.report)
+        registry.register(HEALTH_OF_NODE, self.own)
 
     async def report(self, call: Call, request: ReadHealthReport) -> dict[str, Any]:
         """Without `verbose` there are no details and no diagnosis. Raises ResourceNotFoundError for an indicator that
         does not exist."""
-        if request.indicator is not None and request.indicator not in self._indicators:
+        names = [*self._indicators, *self._of_nodes] if request.indicator is None else [request.indicator]
+        if not self._indicators.keys() | self._of_nodes.keys() >= set(names):
             raise ResourceNotFoundError(f"Did not find indicator {request.indicator}")
-        names = [request.indicator] if request.indicator is not None else [*self._indicators]
-        found = {name: self._indicators[name]() for name in names}
+        found = {name: self._indicators[name]() for name in names if name in self._indicators}
+        found |= await self._from_nodes(call, tuple(name for name in names if name in self._of_nodes))
         if not request.verbose:
             found = {name: {key: indicator[key] for key in ("status", "symptom")} for name, indicator in found.items()}
         answer: dict[str, Any] = {"cluster_name": self._cluster.state.cluster_name, "indicators": found}
@@ -63,6 +73,24 @@ class HealthReport:
             statuses = {indicator["status"] for indicator in found.values()}
             answer = {"status": next(status for status in _WORST_FIRST if status in statuses), **answer}
         return answer
+
+    async def own(self, call: Call, request: OfNode) -> dict[str, Any]:
+        """This node's part of the indicators that every node has."""
+        return {name: self._of_nodes[name]() for name in request.metrics if name in self._of_nodes}
+
+    async def _from_nodes(self, call: Call, names: tuple[str, ...]) -> dict[str, Any]:
+        if not names:
+            return {}
+        asked = await self._broadcast.ask_chosen(call, (), HEALTH_OF_NODE, OfNode(names))
+        known = self._cluster.state.nodes
+        found: dict[str, Any] = {}
+        for name in names:
+            parts = {known[id].name if id in known else id: answer[name] for id, answer in asked.answers.items()}
+            for id, error in asked.failures.items():
+                why = f"The node did not answer: {error.reason}"
+                parts[known[id].name if id in known else id] = {"status": "unknown", "symptom": why, "details": {}}
+            found[name] = next(iter(parts.values())) if len(parts) == 1 else _joined(parts)
+        return found
 
     def _master(self) -> dict[str, Any]:
         state = self._cluster.state
@@ -159,3 +187,20 @@ def _diagnosis(name: str, cause: str, action: str, indices: list[str]) -> dict[s
         "affected_resources": {"indices": sorted(indices)},
         "help_url": "",
     }
+
+
+def _joined(parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """One indicator of those of several nodes, by node name."""
+    status = next(status for status in _WORST_FIRST if any(part["status"] == status for part in parts.values()))
+    bad = {name: part for name, part in parts.items() if part["status"] != "green"}
+    symptoms = [f"[{name}] {part['symptom']}" for name, part in bad.items()]
+    joined: dict[str, Any] = {
+        "status": status,
+        "symptom": "; ".join(symptoms) or next(iter(parts.values()))["symptom"],
+        "details": {"nodes": {name: part["details"] for name, part in parts.items()}},
+    }
+    for key in ("impacts", "diagnosis"):
+        entries = [entry for part in bad.values() for entry in part.get(key, ())]
+        if entries:
+            joined[key] = [entry for at, entry in enumerate(entries) if entry not in entries[:at]]
+    return joined

@@ -71,7 +71,8 @@ class NodeActions:
 
     async def info(self, call: Call, request: ReadNodes) -> dict[str, Any]:
         if request.metrics == NO_SECTIONS:
-            nodes = {node.id: self._described(node) for node in self._chosen(request)}
+            chosen = chosen_nodes(self._cluster.state, request.nodes, self._broadcast.own_id)
+            nodes = {node.id: self._described(node) for node in chosen}
             count = {"total": len(nodes), "successful": len(nodes), "failed": 0}
             return {"_nodes": count, "cluster_name": self._cluster.state.cluster_name, "nodes": nodes}
         return await self._from_each(call, request, requests.NODE_INFO)
@@ -85,16 +86,13 @@ class NodeActions:
     async def _from_each(
         self, call: Call, request: ReadNodes, action: Action[OfNode, dict[str, Any]]
     ) -> dict[str, Any]:
-        chosen = [node.id for node in self._chosen(request)]
-        gathered = await self._broadcast.ask(call, chosen, action, OfNode(request.metrics), timeout_s=request.timeout_s)
+        asked = OfNode(request.metrics)
+        gathered = await self._broadcast.ask_chosen(call, request.nodes, action, asked, request.timeout_s)
         return {
             **gathered.header(),
             "cluster_name": self._cluster.state.cluster_name,
             "nodes": gathered.answers,
         }
-
-    def _chosen(self, request: ReadNodes) -> list[NodeMetadata]:
-        return chosen_nodes(self._cluster.state, request.nodes, self._broadcast.own_id)
 
     # -- answering
 

@@ -81,20 +81,32 @@ class Nodes:
         *,
         timeout_s: float | None = None,
         opaque_id: str | None = None,
+        parent_task: str | None = None,
     ) -> R:
         """Runs an action on another node. Raises its error; NodeNotConnectedError and ConnectTransportError mean that
         it was not asked, NodeDisconnectedError and ReceiveTimeoutError that nobody knows."""
         peer = self._peers.get(node_id)
         if peer is None or not peer.is_open:
             peer = await self._reached(node_id)
-        return await peer.call(action, request, identity, timeout_s=timeout_s, opaque_id=opaque_id)
+        return await peer.call(
+            action, request, identity, timeout_s=timeout_s, opaque_id=opaque_id, parent_task=parent_task
+        )
 
     async def forward(
         self, node_id: str, call: Call, action: Action[Q, R], request: Q, *, timeout_s: float | None = None
     ) -> R:
-        """Asks another node on behalf of whom `call` is from: its own gate judges anew."""
+        """Asks another node on behalf of whom `call` is from: its own gate judges anew.
+
+        What runs there is a part of what runs here: it shows this task as its parent, and ends when this one does.
+        """
         return await self.call(
-            node_id, action, request, call.onward, timeout_s=timeout_s, opaque_id=call.origin.opaque_id
+            node_id,
+            action,
+            request,
+            call.onward,
+            timeout_s=timeout_s,
+            opaque_id=call.origin.opaque_id,
+            parent_task=f"{self.own_id}:{call.task_id}",
         )
 
     async def _reached(self, node_id: str) -> Peer:

@@ -117,6 +117,7 @@ RELOAD_SECURE_SETTINGS = Action("cluster:admin/nodes/reload_secure_settings", Re
 ALLOCATION_EXPLAIN = Action("cluster:monitor/allocation/explain", ExplainAllocation, dict, Scope.CLUSTER)
 NODE_INFO = Action("cluster:monitor/nodes/info[n]", OfNode, dict, Scope.CLUSTER, within=True)
 NODE_STATS = Action("cluster:monitor/nodes/stats[n]", OfNode, dict, Scope.CLUSTER, within=True)
+HEALTH_OF_NODE = Action("cluster:monitor/health_api[n]", OfNode, dict, Scope.CLUSTER, within=True)
 STATS_OF_NODE = Action("cluster:monitor/stats[n]", OfNode, dict, Scope.CLUSTER, within=True)
 RELOAD_ON_NODE = Action("cluster:admin/nodes/reload_secure_settings[n]", OfNode, dict, Scope.CLUSTER, within=True)
 REROUTE = Action("cluster:admin/reroute", Reroute, dict, Scope.CLUSTER)

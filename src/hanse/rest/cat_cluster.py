@@ -98,8 +98,11 @@ async def nodes(request: RestRequest) -> Table:
         )
     )
     for node_id, node in info["nodes"].items():
-        measured = stats["nodes"][node_id]
-        load = measured["os"]["cpu"]["load_average"]
+        measured = stats["nodes"].get(node_id)
+        if measured is None:  # it left, or does not answer
+            continue
+        system = measured["os"]
+        load = system["cpu"]["load_average"]
         disk, heap, process = measured["fs"]["total"], measured["jvm"]["mem"], measured["process"]
         used = disk["total_in_bytes"] - disk["available_in_bytes"]
         table.rows.append(
@@ -107,8 +110,8 @@ async def nodes(request: RestRequest) -> Table:
                 "id": node_id if full_id else node_id[:4],
                 "ip": node["ip"],
                 "heap.percent": heap["heap_used_percent"],
-                "ram.percent": 0,
-                "cpu": 0,
+                "ram.percent": system["mem"]["used_percent"],
+                "cpu": system["cpu"]["percent"],
                 "load_1m": load["1m"],
                 "load_5m": load["5m"],
                 "load_15m": load["15m"],
@@ -167,7 +170,7 @@ async def master(request: RestRequest) -> Table:
 
 
 async def allocation(request: RestRequest) -> Table:
-    stats = await request.run(cluster.NODES_STATS, ReadNodes(request.names("node"), ("fs",)))
+    stats = await request.run(cluster.NODES_STATS, ReadNodes(request.names("node"), ("fs", "indices")))
     state = await request.run(cluster.STATE, ReadState(metrics=("routing_nodes",)))
     table = Table(
         columns(
@@ -195,7 +198,7 @@ async def allocation(request: RestRequest) -> Table:
                 "shards.undesired": 0,
                 "write_load.forecast": 0.0,
                 "disk.indices.forecast": 0,
-                "disk.indices": 0,
+                "disk.indices": node["indices"]["store"]["size_in_bytes"],
                 "disk.used": used,
                 "disk.avail": disk["available_in_bytes"],
                 "disk.total": disk["total_in_bytes"],
@@ -271,7 +274,7 @@ async def pending_tasks(request: RestRequest) -> Table:
 async def thread_pool(request: RestRequest) -> Table:
     """Elasticsearch's pools have no counterpart here; the two that do work are shown under its names."""
     wanted = request.names("pools")
-    info = await request.run(cluster.NODES_INFO, ReadNodes())
+    stats = await request.run(cluster.NODES_STATS, ReadNodes(metrics=("thread_pool",)))
     table = Table(
         columns(
             "node_name|nn|node name",
@@ -283,18 +286,15 @@ async def thread_pool(request: RestRequest) -> Table:
             "completed|c|number of completed tasks|number|hidden",
         )
     )
-    for node_id, node in info["nodes"].items():
-        for pool in ("search", "write"):
+    for node_id, node in stats["nodes"].items():
+        for pool, measured in node["thread_pool"].items():
             if not wanted or any(fnmatchcase(pool, name) for name in wanted):
                 table.rows.append(
                     {
                         "node_name": node["name"],
                         "node_id": node_id[:4],
                         "name": pool,
-                        "active": 0,
-                        "queue": 0,
-                        "rejected": 0,
-                        "completed": 0,
+                        **{name: measured[name] for name in ("active", "queue", "rejected", "completed")},
                     }
                 )
     return table
@@ -307,7 +307,8 @@ async def repositories(request: RestRequest) -> Table:
 
 async def tasks(request: RestRequest) -> Table:
     actions, detailed = tuple(request.list("actions")), request.flag("detailed")
-    found: list[TaskInfo] = await request.run(LIST_TASKS, ListTasks(actions, request.text("parent_task_id")))
+    asked = ListTasks(actions, request.text("parent_task_id"), request.names("nodes"))
+    found: list[TaskInfo] = (await request.run(LIST_TASKS, asked)).tasks
     nodes = (await request.run(cluster.NODES_INFO, ReadNodes(metrics=("_none",))))["nodes"]
     table = Table(
         columns(

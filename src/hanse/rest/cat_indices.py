@@ -5,7 +5,6 @@ Tests: tests/rest/test_cat.py, tests/journeys/.
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -54,8 +53,8 @@ async def indices(request: RestRequest) -> Table:
     for name in sorted(found):
         settings = found[name]["settings"]
         entry = statistics["indices"].get(name)
-        total = entry["total"] if entry else {}
-        size = total.get("store", {}).get("size_in_bytes")
+        total, primaries = (entry[copies] if entry else {} for copies in ("total", "primaries"))
+        of_primaries = primaries.get("store", {}).get("size_in_bytes")
         created = int(settings["index.creation_date"])
         row = {
             "health": entry["health"] if entry else "green",
@@ -64,11 +63,11 @@ async def indices(request: RestRequest) -> Table:
             "uuid": settings["index.uuid"],
             "pri": settings["index.number_of_shards"],
             "rep": settings["index.number_of_replicas"],
-            "docs.count": total.get("docs", {}).get("count"),
-            "docs.deleted": total.get("docs", {}).get("deleted"),
-            "store.size": size,
-            "pri.store.size": size,
-            "dataset.size": size,
+            "docs.count": primaries.get("docs", {}).get("count"),
+            "docs.deleted": primaries.get("docs", {}).get("deleted"),
+            "store.size": total.get("store", {}).get("size_in_bytes"),
+            "pri.store.size": of_primaries,
+            "dataset.size": of_primaries,
             "creation.date": created,
             "creation.date.string": _iso(created),
         }
@@ -223,39 +222,80 @@ def _fits(name: str, patterns: str) -> bool:
 
 
 async def recovery(request: RestRequest) -> Table:
-    answer = await request.run(actions.RECOVERY, Recovery(request.names("index"), IndicesOptions()))
-    now = _iso(time.time_ns() // 1_000_000)
+    request.accept("detailed")
+    asked = Recovery(request.names("index"), IndicesOptions(), request.flag("active_only"))
+    answer = await request.run(actions.RECOVERY, asked)
     table = Table(
         columns(
             "index|i,idx|index name",
             "shard|s,sh|shard name|number",
             "start_time|start|recovery start time||hidden",
+            "start_time_millis|start_millis|recovery start time in epoch milliseconds|number|hidden",
+            "stop_time|stop|recovery stop time||hidden",
+            "stop_time_millis|stop_millis|recovery stop time in epoch milliseconds|number|hidden",
             "time|t,ti|recovery time",
             "type|ty|recovery type",
             "stage|st|recovery stage",
+            "source_host|shost|source host",
             "source_node|snode|source node name",
+            "target_host|thost|target host",
             "target_node|tnode|target node name",
+            "repository|rep|repository",
+            "snapshot|snap|snapshot",
+            "files|f|number of files to recover|number",
+            "files_recovered|fr|files recovered|number",
             "files_percent|fp|files recovered percent",
+            "files_total|tf|total number of files|number",
+            "bytes|b|number of bytes to recover|bytes",
+            "bytes_recovered|br|bytes recovered|bytes",
             "bytes_percent|bp|bytes recovered percent",
+            "bytes_total|tb|total number of bytes|bytes",
+            "translog_ops|to|number of translog ops to recover|number",
+            "translog_ops_recovered|tor|translog ops recovered|number",
+            "translog_ops_percent|top|percent of translog ops recovered",
         )
     )
     for index, entry in answer.items():
         for shard in entry["shards"]:
-            table.rows.append(
-                {
-                    "index": index,
-                    "shard": shard["id"],
-                    "start_time": now,
-                    "time": "0s",
-                    "type": shard["type"].lower(),
-                    "stage": shard["stage"].lower(),
-                    "source_node": "n/a",
-                    "target_node": shard["target"].get("name"),
-                    "files_percent": "100.0%",
-                    "bytes_percent": "100.0%",
-                }
-            )
+            table.rows.append({"index": index, **_recovery_row(shard)})
     return table
+
+
+def _recovery_row(shard: dict[str, Any]) -> dict[str, Any]:
+    files, size, log = shard["index"]["files"], shard["index"]["size"], shard["translog"]
+    source, target = shard["source"], shard["target"]
+    stopped = shard.get("stop_time_in_millis")
+    return {
+        "shard": shard["id"],
+        "start_time": _iso(shard["start_time_in_millis"]),
+        "start_time_millis": shard["start_time_in_millis"],
+        "stop_time": None if stopped is None else _iso(stopped),
+        "stop_time_millis": stopped,
+        "time": _shown_ms(shard["total_time_in_millis"]),
+        "type": shard["type"].lower(),
+        "stage": shard["stage"].lower(),
+        "source_host": source.get("host", "n/a"),
+        "source_node": source.get("name", "n/a"),
+        "target_host": target.get("host", "n/a"),
+        "target_node": target.get("name", "n/a"),
+        "repository": source.get("repository", "n/a"),
+        "snapshot": source.get("snapshot", "n/a"),
+        "files": files["total"] - files["reused"],
+        "files_recovered": files["recovered"],
+        "files_percent": files["percent"],
+        "files_total": files["total"],
+        "bytes": size["total_in_bytes"] - size["reused_in_bytes"],
+        "bytes_recovered": size["recovered_in_bytes"],
+        "bytes_percent": size["percent"],
+        "bytes_total": size["total_in_bytes"],
+        "translog_ops": log["total"],
+        "translog_ops_recovered": log["recovered"],
+        "translog_ops_percent": log["percent"],
+    }
+
+
+def _shown_ms(took_ms: int) -> str:
+    return f"{took_ms}ms" if took_ms < 1000 else f"{took_ms / 1000:.1f}s"
 
 
 async def segments(request: RestRequest) -> Table:
@@ -282,13 +322,13 @@ async def segments(request: RestRequest) -> Table:
     )
     for index, entry in answer["indices"].items():
         for number, copies in entry["shards"].items():
-            node_id = copies[0]["routing"]["node"]
-            for name, segment in copies[0]["segments"].items():
+            for copy, name, segment in ((c, n, s) for c in copies for n, s in c["segments"].items()):
+                node_id = copy["routing"]["node"]
                 table.rows.append(
                     {
                         "index": index,
                         "shard": number,
-                        "prirep": "p",
+                        "prirep": "p" if copy["routing"]["primary"] else "r",
                         "ip": nodes.get(node_id, {}).get("ip"),
                         "id": node_id,
                         "segment": name,

@@ -22,11 +22,15 @@ async def certificates(request: RestRequest) -> RestResponse:
 
 async def reload(request: RestRequest) -> RestResponse:
     """By node, in the shape of the other APIs that ask every node."""
-    report = await request.run(RELOAD, Empty())
-    has_failed = any(not entry["reloaded"] for entry in report.contexts.values())
+    answer = await request.run(RELOAD, Empty())
+    whole = sum(all(entry["reloaded"] for entry in report.contexts.values()) for report in answer.reports)
+    total = len(answer.reports) + len(answer.failures)
+    counts = {"total": total, "successful": whole, "failed": total - whole}
     return RestResponse.json(
         {
-            "_nodes": {"total": 1, "successful": int(not has_failed), "failed": int(has_failed)},
-            "nodes": {report.node_id: {"name": report.node_name, "contexts": report.contexts}},
+            "_nodes": {**counts, "failures": answer.failures} if answer.failures else counts,
+            "nodes": {
+                report.node_id: {"name": report.node_name, "contexts": report.contexts} for report in answer.reports
+            },
         }
     )

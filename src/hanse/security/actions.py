@@ -8,6 +8,7 @@ from __future__ import annotations
 from hanse.security.api_key_actions import ApiKeyActions
 from hanse.security.audit import Audit
 from hanse.security.ceilings import RemotePeers
+from hanse.security.every_node import AskNodes
 from hanse.security.peer_actions import PeerActions
 from hanse.security.privilege_actions import PrivilegeActions
 from hanse.security.realms.chain import RealmChain
@@ -30,6 +31,7 @@ def register(
     audit: Audit,
     running: RunningActions,
     peers: RemotePeers,
+    ask_nodes: AskNodes,
 ) -> None:
     UserActions(store, realms, audit).register(registry)
     RoleActions(store, roles, audit).register(registry)
@@ -37,4 +39,4 @@ def register(
     RoleMappingActions(store).register(registry)
     ApiKeyActions(store, roles, audit).register(registry)
     PeerActions(store, peers, audit).register(registry)
-    TaskActions(running).register(registry)
+    TaskActions(running, ask_nodes).register(registry)

@@ -181,8 +181,8 @@ class Gate:
         is_counted = ceiling is not None and parent is None and not identity.is_internal
         if ceiling is not None and is_counted:
             ceiling.enter(action.name)
-        parent_id = parent.task_id if parent is not None else 0
-        entry = self.running.start(action.name, request, identity, parent_id, origin.opaque_id)
+        part_of = parent.task_id if parent is not None else self._part_of(origin)
+        entry = self.running.start(action.name, request, identity, part_of, origin.opaque_id)
 
         def run_sub_action(sub_action: Action[Any, Any], sub_request: Any) -> Awaitable[Any]:
             return self._run(sub_action, sub_request, identity, origin, warnings, call)
@@ -202,6 +202,10 @@ class Gate:
             self.running.finish(entry)
             if ceiling is not None and is_counted:
                 ceiling.leave()
+
+    def _part_of(self, origin: Origin) -> str:
+        """The task of another member that asked; what a stranger says of its tasks means nothing here."""
+        return origin.parent_task if origin.parent_task and self.peers.is_member(origin) else ""
 
     def _check_again(self, action: Action[Any, Any], identity: Identity, origin: Origin) -> None:
         """A peer that lost its rights while its request waited (a poll of the feed waits long) gets no answer."""

@@ -151,8 +151,19 @@ class InvalidateApiKeys(msgspec.Struct, frozen=True):
 
 
 class ListTasks(msgspec.Struct, frozen=True):
+    """`nodes` are node filters, `actions` name patterns; `parent_task_id` is `node:number`."""
+
     actions: tuple[str, ...] = ()
     parent_task_id: str | None = None
+    nodes: tuple[str, ...] = ()
+    timeout_s: float | None = None
+
+
+class Tasks(msgspec.Struct, frozen=True):
+    """`node_failures`: nodes that did not answer, as Elasticsearch shows them."""
+
+    tasks: list[TaskInfo]
+    node_failures: list[dict[str, Any]] = []
 
 
 class TaskId(msgspec.Struct, frozen=True):
@@ -162,8 +173,13 @@ class TaskId(msgspec.Struct, frozen=True):
 
 
 class CancelTasks(msgspec.Struct, frozen=True):
+    """One by its id or, without one, all that fit."""
+
     id: str | None = None
     actions: tuple[str, ...] = ()
+    parent_task_id: str | None = None
+    nodes: tuple[str, ...] = ()
+    timeout_s: float | None = None
 
 
 AUTHENTICATE = Action(_SECURITY + "user/authenticate", Empty, Answer, Scope.AUTHENTICATED)
@@ -198,10 +214,9 @@ QUERY_API_KEYS = Action(_SECURITY + "api_key/query", Query, Answer, Scope.CLUSTE
 INVALIDATE_API_KEYS = Action(_SECURITY + "api_key/invalidate", InvalidateApiKeys, Answer, Scope.CLUSTER)
 CLEAR_API_KEY_CACHE = Action(_SECURITY + "api_key/cache/clear", ByNames, Answer, Scope.CLUSTER)
 
-LIST_TASKS: Action[ListTasks, list[TaskInfo]] = Action(
-    "cluster:monitor/tasks/lists", ListTasks, list[TaskInfo], Scope.CLUSTER
-)
+LIST_TASKS = Action("cluster:monitor/tasks/lists", ListTasks, Tasks, Scope.CLUSTER)
 GET_TASK = Action("cluster:monitor/task/get", TaskId, TaskInfo, Scope.CLUSTER)
-CANCEL_TASKS: Action[CancelTasks, list[TaskInfo]] = Action(
-    "cluster:admin/tasks/cancel", CancelTasks, list[TaskInfo], Scope.CLUSTER
-)
+CANCEL_TASKS = Action("cluster:admin/tasks/cancel", CancelTasks, Tasks, Scope.CLUSTER)
+LIST_TASKS_OF_NODE = Action("cluster:monitor/tasks/lists[n]", ListTasks, Tasks, Scope.CLUSTER, within=True)
+GET_TASK_OF_NODE = Action("cluster:monitor/task/get[n]", TaskId, TaskInfo, Scope.CLUSTER, within=True)
+CANCEL_TASKS_OF_NODE = Action("cluster:admin/tasks/cancel[n]", CancelTasks, Tasks, Scope.CLUSTER, within=True)

@@ -1,7 +1,7 @@
 """The actions that run on this node now: what `_tasks` lists, gets and cancels.
 
-Sub-actions are entries with a parent. Cancelling raises TaskCancelledError in the handler, not in the connection that
-asked for it. Tests: tests/security/test_task_actions.py.
+Sub-actions are entries with a parent, which may run on another node. Cancelling raises TaskCancelledError in the
+handler, not in the connection that asked for it. Tests: tests/security/test_task_actions.py.
 """
 
 from __future__ import annotations
@@ -17,20 +17,23 @@ from hanse.errors import ResourceNotFoundError
 from hanse.security.patterns import NamePatterns
 from hanse.transport.identity import Identity
 
+_POOLS = {"search": "indices:data/read/search", "write": "indices:data/write/"}
+
 
 class RunningAction:
     """One running action. `request` is kept so that its description is only made when somebody lists it."""
 
-    __slots__ = ("_task", "action", "id", "identity", "is_cancelled", "opaque_id", "parent_id", "request", "started_ns")
+    __slots__ = ("_task", "action", "id", "identity", "is_cancelled", "opaque_id", "parent", "request", "started_ns")
 
     def __init__(
-        self, id: int, action: str, request: Any, identity: Identity, parent_id: int, opaque_id: str | None
+        self, id: int, action: str, request: Any, identity: Identity, parent: int | str, opaque_id: str | None
     ) -> None:
+        """`parent` is the number of an action of this node, or `node:number` of one elsewhere; 0 or empty for none."""
         self.id = id
         self.action = action
         self.request = request
         self.identity = identity
-        self.parent_id = parent_id
+        self.parent = parent
         self.opaque_id = opaque_id
         self.started_ns = time.monotonic_ns()
         self.is_cancelled = False
@@ -82,23 +85,39 @@ class RunningActions:
         return len(self._running)
 
     def start(
-        self, action: str, request: Any, identity: Identity, parent_id: int = 0, opaque_id: str | None = None
+        self, action: str, request: Any, identity: Identity, parent: int | str = 0, opaque_id: str | None = None
     ) -> RunningAction:
         self._last_id += 1
-        entry = RunningAction(self._last_id, action, request, identity, parent_id, opaque_id)
+        entry = RunningAction(self._last_id, action, request, identity, parent, opaque_id)
         self._running[entry.id] = entry
         return entry
 
     def finish(self, entry: RunningAction) -> None:
         self._running.pop(entry.id, None)
 
-    def matching(self, actions: tuple[str, ...] = (), parent_id: int | None = None) -> list[TaskInfo]:
-        """Running actions whose name matches one of the patterns (all without patterns)."""
+    def pools(self) -> dict[str, dict[str, int]]:
+        """`thread_pool` of `_nodes/stats`: Elasticsearch's pools have no counterpart here, but what would run in two of
+        them is counted under their names. Nothing waits before it runs or is refused for want of a thread."""
+        active = dict.fromkeys(_POOLS, 0)
+        for entry in self._running.values():
+            if isinstance(entry.parent, int) and entry.parent:
+                continue  # a part of what is counted already
+            for name, prefix in _POOLS.items():
+                active[name] += entry.action.startswith(prefix)
+        idle = {"threads": 0, "queue": 0, "rejected": 0, "largest": 0, "completed": 0}
+        return {name: {**idle, "active": count} for name, count in active.items()}
+
+    def matching(self, actions: tuple[str, ...] = (), parent: str | None = None) -> list[TaskInfo]:
+        """Running actions whose name matches one of the patterns (all without patterns) and that are a part of
+        `parent`, `node:number`, where one is given."""
+        return [self._info(entry) for entry in self._matching(actions, parent)]
+
+    def _matching(self, actions: tuple[str, ...], parent: str | None) -> list[RunningAction]:
         wanted = NamePatterns(actions or ("*",))
         return [
-            self._info(entry)
+            entry
             for entry in self._running.values()
-            if wanted.matches(entry.action) and (parent_id is None or entry.parent_id == parent_id)
+            if wanted.matches(entry.action) and (parent is None or self._parent_of(entry) == parent)
         ]
 
     def get(self, id: int) -> TaskInfo:
@@ -111,14 +130,20 @@ class RunningActions:
         entry.cancel()
         return info
 
-    def cancel_matching(self, actions: tuple[str, ...], except_id: int = 0) -> list[TaskInfo]:
-        """Cancels running actions by name patterns (all without patterns), except the one that asks for it."""
-        wanted = NamePatterns(actions or ("*",))
-        found = [e for e in self._running.values() if wanted.matches(e.action) and e.id != except_id]
+    def cancel_matching(
+        self, actions: tuple[str, ...], parent: str | None = None, *, spare: str = ""
+    ) -> list[TaskInfo]:
+        """Cancels what `matching` finds, but not the actions that ask for it: those whose name begins with `spare`."""
+        found = [e for e in self._matching(actions, parent) if not spare or not e.action.startswith(spare)]
         infos = [self._info(entry) for entry in found]
         for entry in found:
             entry.cancel()
         return infos
+
+    def _parent_of(self, entry: RunningAction) -> str | None:
+        if not entry.parent:
+            return None
+        return entry.parent if isinstance(entry.parent, str) else f"{self.node_id()}:{entry.parent}"
 
     def _find(self, id: int) -> RunningAction:
         entry = self._running.get(id)
@@ -138,7 +163,7 @@ class RunningActions:
             running_time_in_nanos=running_ns,
             cancellable=True,
             cancelled=entry.is_cancelled,
-            parent_task_id=f"{self.node_id()}:{entry.parent_id}" if entry.parent_id else None,
+            parent_task_id=self._parent_of(entry),
             headers={"X-Opaque-Id": entry.opaque_id} if entry.opaque_id else {},
             user=entry.identity.username,
         )

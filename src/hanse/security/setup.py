@@ -12,6 +12,7 @@ from pathlib import Path
 from hanse.security.actions import register
 from hanse.security.audit import Audit
 from hanse.security.ceilings import RemotePeers
+from hanse.security.every_node import AskNodes, only
 from hanse.security.explanation import AskRemote, Explanations
 from hanse.security.file_roles import FileRoles
 from hanse.security.gate import CaughtUp, Gate, at_once
@@ -64,12 +65,13 @@ def build(
     verifies: Callable[[], bool] = lambda: True,
     caught_up: CaughtUp = at_once,
     ask_remote: AskRemote | None = None,
+    ask_nodes: AskNodes | None = None,
 ) -> Security:
     """Makes realms, roles, peers, audit and gate from settings. Raises HanseError for what cannot start.
 
     `secure` is what the keystore holds for realms. `is_own` says whether a certificate comes from the authority of this
     cluster's own nodes, `verifies` whether nodes must show one that is verified; `caught_up` waits for a version of the
-    cluster state; `ask_remote` runs an action at a connected remote cluster.
+    cluster state; `ask_remote` runs an action at a connected remote cluster, `ask_nodes` at the nodes of this one.
     """
     realms = RealmChain.from_settings(settings, store, node_name, config_dir=config_dir, secure=secure, is_own=is_own)
     file_roles = FileRoles(config_dir) if config_dir is not None else None
@@ -94,7 +96,16 @@ def build(
         peers=peers,
         caught_up=caught_up,
     )
-    register(registry, store=store, realms=realms, roles=roles, audit=audit, running=gate.running, peers=peers)
+    register(
+        registry,
+        store=store,
+        realms=realms,
+        roles=roles,
+        audit=audit,
+        running=gate.running,
+        peers=peers,
+        ask_nodes=ask_nodes or only(node_id),
+    )
     Explanations(
         registry, catalogue, realms, roles, peers, remote_aliases=remote_aliases, ask_remote=ask_remote
     ).register(registry)

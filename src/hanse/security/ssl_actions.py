@@ -1,4 +1,4 @@
-"""What this node's TLS contexts hold, and reading their files anew: `_ssl/certificates`, `_ssl/reload`, warnings.
+"""What the nodes' TLS contexts hold, and reading their files anew: `_ssl/certificates`, `_ssl/reload`, warnings.
 
 Tests: tests/security/test_ssl_actions.py, tests/journeys/test_rotation.py.
 """
@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from hanse.security.every_node import AskNodes, only
 from hanse.tls.certificate_words import iso, shown_fields
 from hanse.tls.contexts import Refused, TlsContexts
 from hanse.tls.listing import WARN_DAYS, ListedCertificate
@@ -26,6 +27,8 @@ WARN_EVERY_S = 86_400.0
 
 
 class Certificates(msgspec.Struct, frozen=True):
+    """In the answer of several nodes each says in `nodes` on which it is used."""
+
     certificates: list[dict[str, Any]]
 
 
@@ -37,8 +40,19 @@ class ReloadReport(msgspec.Struct, frozen=True):
     contexts: dict[str, dict[str, Any]]
 
 
+class Reloads(msgspec.Struct, frozen=True):
+    """`failures`: nodes that did not answer, as Elasticsearch shows them."""
+
+    reports: list[ReloadReport]
+    failures: list[dict[str, Any]] = []
+
+
 CERTIFICATES = Action("cluster:monitor/xpack/ssl/certificates/get", Empty, Certificates, Scope.CLUSTER)
-RELOAD = Action("cluster:admin/xpack/ssl/reload", Empty, ReloadReport, Scope.CLUSTER)
+RELOAD = Action("cluster:admin/xpack/ssl/reload", Empty, Reloads, Scope.CLUSTER)
+CERTIFICATES_OF_NODE = Action(
+    "cluster:monitor/xpack/ssl/certificates/get[n]", Empty, Certificates, Scope.CLUSTER, within=True
+)
+RELOAD_ON_NODE = Action("cluster:admin/xpack/ssl/reload[n]", Empty, ReloadReport, Scope.CLUSTER, within=True)
 
 
 def _now() -> datetime:
@@ -46,7 +60,7 @@ def _now() -> datetime:
 
 
 class SslActions:
-    """Handlers over the contexts of this node."""
+    """Handlers over the contexts of every node, and of this one."""
 
     def __init__(
         self,
@@ -56,7 +70,9 @@ class SslActions:
         node_name: str,
         node_id: Callable[[], str],
         now: Callable[[], datetime] = _now,
+        ask_nodes: AskNodes | None = None,
     ) -> None:
+        self._ask_nodes = ask_nodes or only(node_id)
         self._reloader = reloader
         self._config_dir = config_dir
         self._node_name = node_name
@@ -64,8 +80,31 @@ class SslActions:
         self._now = now
 
     def register(self, registry: ActionRegistry) -> None:
-        registry.register(CERTIFICATES, self.certificates)
-        registry.register(RELOAD, self.reload)
+        registry.register(CERTIFICATES, self.all_certificates)
+        registry.register(RELOAD, self.reload_all)
+        registry.register(CERTIFICATES_OF_NODE, self.certificates)
+        registry.register(RELOAD_ON_NODE, self.reload)
+
+    async def all_certificates(self, call: Call, request: Empty) -> Certificates:
+        """Of every node that answers; what several nodes use alike is one entry."""
+        asked = await self._ask_nodes(call, (), CERTIFICATES_OF_NODE, request, None)
+        for node, error in asked.failures.items():
+            log.warning("the certificates of a node are not known", node=node, why=error.reason)
+        if len(asked.answers) == 1:
+            return next(iter(asked.answers.values()))  # type: ignore[no-any-return]
+        entries: list[dict[str, Any]] = []
+        users: list[list[str]] = []
+        for node, answer in asked.answers.items():
+            for entry in answer.certificates:
+                if entry not in entries:
+                    entries.append(entry)
+                    users.append([])
+                users[entries.index(entry)].append(node)
+        return Certificates([{**entry, "nodes": nodes} for entry, nodes in zip(entries, users, strict=True)])
+
+    async def reload_all(self, call: Call, request: Empty) -> Reloads:
+        asked = await self._ask_nodes(call, (), RELOAD_ON_NODE, request, None)
+        return Reloads([*asked.answers.values()], asked.shown_failures())
 
     async def certificates(self, call: Call, request: Empty) -> Certificates:
         """One entry for each certificate, however many contexts use it. `reload_error` where newer files lie ready

@@ -152,6 +152,8 @@ class Origin:
     opaque_id: str | None = None
     cluster_uuid: str = ""
     """Which cluster the calling node says it belongs to: a claim, which its certificate has to bear out."""
+    parent_task: str = ""
+    """The task at the calling node, `node:number`, of which this is a part: to be believed of members only."""
 
 
 @dataclass(slots=True)

@@ -94,10 +94,13 @@ class Connection:
         *,
         timeout_s: float | None = None,
         opaque_id: str | None = None,
+        parent_task: str | None = None,
     ) -> R:
         """Runs an action at the peer as `identity`; its error is raised here as it was raised there."""
         payload = _ENCODER.encode(request)
-        answer = await self._channel.call(action.name, payload, encode_identity(identity), timeout_s, opaque_id)
+        answer = await self._channel.call(
+            action.name, payload, encode_identity(identity), timeout_s, opaque_id, parent_task
+        )
         decoder = _decoders.get(action.response)
         if decoder is None:
             decoder = _decoders[action.response] = msgspec.msgpack.Decoder(action.response)
@@ -182,7 +185,13 @@ class _CallingChannel(Channel):
     # Calls.
 
     async def call(
-        self, action: str, payload: bytes, identity: bytes, timeout_s: float | None, opaque_id: str | None
+        self,
+        action: str,
+        payload: bytes,
+        identity: bytes,
+        timeout_s: float | None,
+        opaque_id: str | None,
+        parent_task: str | None = None,
     ) -> bytes:
         if len(payload) > MESSAGE_BYTES_MAX:
             raise ContentTooLongError(
@@ -199,7 +208,7 @@ class _CallingChannel(Channel):
         timer = None if timeout_s is None else self.loop.call_later(timeout_s, self._timed_out, id, timeout_s)
         try:
             piece, total_bytes = self.first_piece(id, payload)
-            self.send(Request(id, action, identity, piece, total_bytes, _bounded(opaque_id)))
+            self.send(Request(id, action, identity, piece, total_bytes, _bounded(opaque_id), parent_task))
             return await answer
         finally:
             if timer is not None:

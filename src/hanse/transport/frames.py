@@ -67,7 +67,10 @@ class HelloAck(Frame, frozen=True):
 
 
 class Request(Frame, frozen=True):
-    """`total_bytes` is 0 for a whole payload, else the payload's full size: chunks with the same id follow."""
+    """`total_bytes` is 0 for a whole payload, else the payload's full size: chunks with the same id follow.
+
+    `parent_task` is the task at the caller, `node:number`, that this one is a part of.
+    """
 
     KIND: ClassVar[int] = 3
     id: int
@@ -76,6 +79,7 @@ class Request(Frame, frozen=True):
     payload: bytes
     total_bytes: int = 0
     opaque_id: str | None = None
+    parent_task: str | None = None
 
 
 class Response(Frame, frozen=True):
@@ -133,7 +137,7 @@ class Violation(msgspec.Struct, frozen=True):
 Event = Frame | Violation
 Bounds = Mapping[int, int]
 
-_PAYLOAD_FRAME_BYTES_MAX = CHUNK_BYTES + IDENTITY_BYTES_MAX + 2 * NAME_BYTES_MAX + ENVELOPE_BYTES
+_PAYLOAD_FRAME_BYTES_MAX = CHUNK_BYTES + IDENTITY_BYTES_MAX + 3 * NAME_BYTES_MAX + ENVELOPE_BYTES
 
 ACCEPTING_HELLO: Bounds = {HelloFrame.KIND: HELLO_BYTES_MAX}
 DIALLING_HELLO: Bounds = {HelloAck.KIND: HELLO_BYTES_MAX, Error.KIND: HELLO_BYTES_MAX}

@@ -83,10 +83,13 @@ class Peer:
         *,
         timeout_s: float | None = None,
         opaque_id: str | None = None,
+        parent_task: str | None = None,
     ) -> R:
         """`Connection.call` on the lane of the action."""
         lane = self._interactive if action.lane is Lane.INTERACTIVE else await self._bulk_lane()
-        return await lane.call(action, request, identity, timeout_s=timeout_s, opaque_id=opaque_id)
+        return await lane.call(
+            action, request, identity, timeout_s=timeout_s, opaque_id=opaque_id, parent_task=parent_task
+        )
 
     async def close(self) -> None:
         self._is_closing = True

@@ -217,10 +217,11 @@ class ServedConnection(Channel):
             self._running.pop(id, None)
 
     def _origin_of(self, request: Request) -> Origin:
-        if request.opaque_id is None:
-            return self._origin
         origin = self._origin
-        return Origin(origin.kind, origin.address, origin.peer, request.opaque_id, origin.cluster_uuid)
+        if request.opaque_id is None and request.parent_task is None:
+            return origin
+        parent = request.parent_task or ""
+        return Origin(origin.kind, origin.address, origin.peer, request.opaque_id, origin.cluster_uuid, parent)
 
     def _answer(self, request: Request, answer: bytes) -> None:
         id = request.id
