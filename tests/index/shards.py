@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -70,6 +71,17 @@ async def node(folder: Path, engine: Engine | None = None) -> AsyncIterator[Node
     finally:
         await indices.close()
         await store.close()
+
+
+async def given_up(here: Node, name: str) -> str:
+    """Waits until the cluster has no primary of the shard and tries no more; returns why."""
+    while True:
+        shard = here.cluster.state.routing[name][0]
+        lost = [one for one in shard.unassigned if one.is_primary]
+        if lost and not shard.copies and lost[0].failed_allocations >= 5:
+            assert lost[0].details is not None
+            return lost[0].details
+        await asyncio.sleep(0.01)
 
 
 def index(id: str | None, routing: str | None = None, **source: Any) -> WriteOp:

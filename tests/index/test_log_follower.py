@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+import msgspec
 import pytest
-from tests.index.shards import Node, ids_found, index, node, one
+from tests.index.shards import Node, given_up, ids_found, index, node, one
 from tests.nats_servers import Connect
 from tests.one_node import CRANE
 
