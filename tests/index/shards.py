@@ -20,6 +20,7 @@ from hanse.cluster.updates import ClusterService
 from hanse.index.mapping import Mapping
 from hanse.index.service import Indices
 from hanse.index.shard import Shard, WriteOp, WriteResult
+from hanse.settings.allocation_settings import MAX_RETRIES
 
 TEXT = {"properties": {"title": {"type": "text"}, "tag": {"type": "keyword"}, "n": {"type": "long"}}}
 
@@ -78,7 +79,7 @@ async def given_up(here: Node, name: str) -> str:
     while True:
         shard = here.cluster.state.routing[name][0]
         lost = [one for one in shard.unassigned if one.is_primary]
-        if lost and not shard.copies and lost[0].failed_allocations >= 5:
+        if lost and not shard.copies and lost[0].failed_allocations >= MAX_RETRIES.default:
             assert lost[0].details is not None
             return lost[0].details
         await asyncio.sleep(0.01)
