@@ -17,8 +17,12 @@ from pathlib import Path
 import orjson
 import uvloop
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from tests.one_node import cluster_of_one, indices_of_one
+
 from hanse.cluster.embedded.state_store import SqliteStateStore
-from hanse.cluster.state import ClusterState, IndexMetadata
+from hanse.cluster.state import IndexMetadata
 from hanse.cluster.updates import ClusterService
 from hanse.index.mapping import Mapping
 from hanse.index.service import Indices
@@ -75,8 +79,8 @@ async def client(shard: Shard, bulks: list[list[WriteOp]]) -> None:
 
 async def opened(folder: Path) -> tuple[SqliteStateStore, ClusterService, Indices]:
     store = SqliteStateStore(folder / "state.sqlite")
-    cluster = ClusterService(store, await store.load() or ClusterState("bench", "uuid"))
-    indices = Indices(cluster, folder)
+    cluster = cluster_of_one(store, await store.load())
+    indices = indices_of_one(cluster, folder)
     await indices.start()
     return store, cluster, indices
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from hanse.cluster.updates import ClusterService
 from hanse.index.mapping import Mapping
 from hanse.index.service import Indices
 from hanse.index.shard import Shard, WriteOp, WriteResult
+from hanse.settings.allocation_settings import MAX_RETRIES
 
 TEXT = {"properties": {"title": {"type": "text"}, "tag": {"type": "keyword"}, "n": {"type": "long"}}}
 
@@ -70,6 +72,17 @@ async def node(folder: Path, engine: Engine | None = None) -> AsyncIterator[Node
     finally:
         await indices.close()
         await store.close()
+
+
+async def given_up(here: Node, name: str) -> str:
+    """Waits until the cluster has no primary of the shard and tries no more; returns why."""
+    while True:
+        shard = here.cluster.state.routing[name][0]
+        lost = [one for one in shard.unassigned if one.is_primary]
+        if lost and not shard.copies and lost[0].failed_allocations >= MAX_RETRIES.default:
+            assert lost[0].details is not None
+            return lost[0].details
+        await asyncio.sleep(0.01)
 
 
 def index(id: str | None, routing: str | None = None, **source: Any) -> WriteOp:

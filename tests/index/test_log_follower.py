@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
-from tests.index.shards import Node, ids_found, index, node, one
+from tests.index.shards import Node, given_up, ids_found, index, node, one
 from tests.nats_servers import Connect
 from tests.one_node import CRANE
 
@@ -22,7 +22,6 @@ from hanse.cluster.requests import RerouteCommand
 from hanse.errors import HanseError, LogDamagedError, RetryOnPrimaryError, ShardFailedError
 from hanse.index.shard import Shard
 
-MAX_RETRIES = 5
 Open = Callable[[], AbstractAsyncContextManager[Node]]
 
 
@@ -55,15 +54,6 @@ async def refused(shard: Shard, id: str = "x") -> HanseError:
     outcome = (await shard.write([index(id, title="x")]))[0]
     assert isinstance(outcome, HanseError)
     return outcome
-
-
-async def given_up(here: Node, name: str) -> str:
-    """Waits until the primary of shard 0 is tried no more; why the last attempt failed."""
-    while True:
-        lost = [info for info in here.cluster.state.routing[name][0].unassigned if info.is_primary]
-        if lost and lost[0].failed_allocations >= MAX_RETRIES:
-            return lost[0].details or ""
-        await asyncio.sleep(0.01)
 
 
 async def begun_anew(here: Node, name: str) -> Shard:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.index.shards import Node, ids_found, index, node, one
+from tests.index.shards import Node, given_up, ids_found, index, node, one
 
 from hanse.errors import IndexClosedError, IndexNotFoundError, ShardFailedError
 from hanse.index.shard import WriteResult
@@ -98,7 +98,8 @@ async def test_an_index_that_cannot_be_opened_does_not_keep_others_from_it(tmp_p
     async with node(tmp_path) as again:
         assert ids_found(again.indices.get("good").shards[0]) == ["1"]
         with pytest.raises(ShardFailedError, match="is not open on this node"):
-            again.indices.get("bad")
+            again.indices.get("bad").shard(0)
+        assert "file is not a database" in await given_up(again, "bad")
     assert bad.read_bytes().startswith(b"this is no database"), "nothing is done to it"
 
 

@@ -368,7 +368,7 @@ async def test_a_batch_goes_to_the_log_before_the_store_and_a_fenced_one_nowhere
     assert [op.id for _, batch in stream.batches(0, 10) for op in batch.operations] == ["1", "2"]
     stream.append(Batch(1, [Operation(2, 1, "another primary's", 1, False, None, b"{}")]), 1)
     error = await failure(shard, index("3", n=3))
-    assert error.name == "fenced_exception"
+    assert error.name == "retry_on_primary_exception"
     assert shard.get("3") is None
     assert shard.max_seq_no == 1
     await shard.close()

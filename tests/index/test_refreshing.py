@@ -1,0 +1,113 @@
+"""A refresh holds on every copy that is searched next, wherever it was asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.index.shards import ids_found
+from tests.nats_servers import NatsServer
+from tests.node_group import Group, Member, node_group, refused, until
+
+from hanse.cluster import allocation
+from hanse.cluster.membership import now_ms
+from hanse.errors import RetryOnPrimaryError, ShardFailedError
+from hanse.index import refreshing as module
+from hanse.index.copy_requests import REFRESH_COPY
+from hanse.index.primaries import Primaries
+from hanse.index.refreshing import REFRESH_SHARD, Refreshing, RefreshShard
+
+
+@pytest.fixture
+async def group(tmp_path: Path, nats_server: NatsServer) -> AsyncIterator[Group]:
+    async with node_group(tmp_path, nats_server) as made:
+        await made[0].create("books", replicas=1, index__refresh_interval="-1")
+        await made.all_serve("books", 2)
+        yield made
+
+
+def refreshing(member: Member) -> Refreshing:
+    return Refreshing(Primaries(member.node.cluster, member.node.indices, member.node.nodes))
+
+
+def found(group: Group) -> list[list[str]]:
+    return [ids_found(member.shard("books")) for member in group.members if member.copy("books") is not None]
+
+
+async def test_every_copy_is_searchable_whoever_asks(group: Group) -> None:
+    for number, member in enumerate(group.members):
+        await member.write("books", str(number))
+        assert await refreshing(member).refresh(member.node.indices.get("books"), 0) == 2
+        assert found(group) == [[str(at) for at in range(number + 1)]] * 2
+
+
+async def test_a_write_with_refresh_is_found_on_every_copy(group: Group) -> None:
+    for number, member in enumerate(group.members):
+        await member.write("books", str(number), refresh="true")
+        assert found(group) == [[str(at) for at in range(number + 1)]] * 2
+
+
+async def test_a_copy_that_missed_batches_reads_them_first(group: Group) -> None:
+    group.primary("books").shard("books").tell(lambda before, sent: None)
+    await group[0].write("books", "1")
+    assert await refreshing(group[0]).refresh(group[0].node.indices.get("books"), 0) == 2
+    assert found(group) == [["1"], ["1"]]
+
+
+async def test_a_copy_that_cannot_be_refreshed_is_searched_no_more(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COPY_TIMEOUT_S", 0.0)
+    (replica,) = group.replicas("books")
+    before = replica.copy("books")
+    primary = group.primary("books")
+    call = primary.node.nodes.call
+
+    async def failing(node_id: str, action: object, *arguments: object, **options: object) -> object:
+        if action is REFRESH_COPY:
+            raise ShardFailedError("disk on fire")
+        return await call(node_id, action, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(primary.node.nodes, "call", failing)
+    await primary.write("books", "1")
+    await refreshing(primary).refresh(primary.node.indices.get("books"), 0)
+    assert before is not None
+    await until(lambda: all(copy.allocation_id != before.allocation_id for copy in _copies(group)))
+    info = next((copy.unassigned_info for copy in _copies(group) if not copy.is_primary), None)
+    unassigned = group[0].state.routing["books"][0].unassigned
+    told = [one.details for one in (*unassigned, *([info] if info else []))]
+    assert told in (["it could not be refreshed: disk on fire"], []), "until the copy has started again"
+    monkeypatch.undo()
+    await group.all_serve("books", 2)
+    await refreshing(primary).refresh(primary.node.indices.get("books"), 0)
+    assert found(group) == [["1"], ["1"]]
+
+
+def _copies(group: Group) -> tuple[object, ...]:
+    return group[0].state.routing["books"][0].copies
+
+
+async def test_a_copy_that_is_the_primary_no_more_sends_the_refresh_on(group: Group) -> None:
+    old = group.primary("books")
+    await old.write("books", "1")
+    shard = old.shard("books")
+    await old.node.cluster.update("down", lambda state: allocation.stepping_down(state, old.id, now_ms()))
+    error = await refused(refreshing(old).refresh_copies(shard), RetryOnPrimaryError)
+    assert "is not the primary" in error.reason
+    asking = next(member for member in group.members if member is not old)
+    request = RefreshShard(shard.index_uuid, 0, 0)
+    await refused(asking.node.nodes.call(old.id, REFRESH_SHARD, request), RetryOnPrimaryError)
+    assert await refreshing(old).refresh(old.node.indices.get("books"), 0) == 2
+    assert found(group) == [["1"], ["1"]]
+
+
+async def test_refreshes_and_writes_at_once_promise_what_came_before(group: Group) -> None:
+    async def client(member: Member, name: str) -> None:
+        for at in range(5):
+            await member.write("books", f"{name}-{at}")
+            await refreshing(member).refresh(member.node.indices.get("books"), 0)
+            assert all(f"{name}-{at}" in ids for ids in found(group))
+
+    await asyncio.gather(*(client(member, member.name) for member in group.members))
