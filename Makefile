@@ -36,7 +36,7 @@ conformance: setup
 	$(BIN)/python -m bench.conformance --suite-folder $(CONFORMANCE)
 
 soak: setup
-	HANSE_SOAK=1 $(BIN)/pytest tests/faults --timeout 3600
+	HANSE_SOAK=1 $(BIN)/pytest tests/faults --timeout 7200 -s
 
 docs: setup
 	$(BIN)/mkdocs build --strict --quiet

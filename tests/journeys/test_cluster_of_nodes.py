@@ -11,6 +11,8 @@ from typing import Any
 import elasticsearch as client9
 import elasticsearch8 as client8
 import pytest
+from elastic_transport import HttpHeaders
+from elastic_transport.client_utils import url_to_node_config
 
 from hanse.cli.local_nodes import LocalCluster
 from tests.journeys.several_nodes import copies, hits_on, holders, node_ids, numbered, wait_for
@@ -314,6 +316,10 @@ def test_the_official_client_with_all_hosts(cluster: LocalCluster, library: Any)
 
 def test_the_official_client_sniffs_the_nodes(cluster: LocalCluster) -> None:
     first = cluster.nodes[0]
-    options: dict[str, Any] = {"ca_certs": str(first.ca_file), "basic_auth": ("elastic", first.password)}
-    with client9.Elasticsearch(first.url, sniff_on_start=True, **options) as client:
+    token = b64encode(f"elastic:{cluster.password}".encode()).decode()
+    # The client sniffs without its own credentials, but with the headers of the node it was given.
+    given = url_to_node_config(first.url).replace(
+        ca_certs=str(first.ca_file), headers=HttpHeaders({"authorization": f"Basic {token}"})
+    )
+    with client9.Elasticsearch([given], sniff_on_start=True) as client:
         assert {client.info()["name"] for _ in range(30)} == {node.node_name for node in cluster.nodes}
