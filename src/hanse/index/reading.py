@@ -6,7 +6,6 @@ Tests: tests/index/test_tending.py.
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,17 +32,19 @@ class Pins:
     """The seq_nos open views stand at. Views are closed from any thread."""
 
     def __init__(self) -> None:
-        self._at: Counter[int] = Counter()
+        self._at: dict[int, int] = {}
         self._guard = threading.Lock()
 
     def add(self, through: int) -> None:
         with self._guard:
-            self._at[through] += 1
+            self._at[through] = self._at.get(through, 0) + 1
 
     def remove(self, through: int) -> None:
         with self._guard:
-            self._at[through] -= 1
-            if not self._at[through]:
+            others = self._at[through] - 1
+            if others:
+                self._at[through] = others
+            else:
                 del self._at[through]
 
     def lowest(self, current: int) -> int:

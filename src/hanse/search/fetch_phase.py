@@ -7,9 +7,9 @@ Tests: tests/search/test_fetch_phase.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import orjson
 import tantivy
 
@@ -33,8 +33,7 @@ from hanse.search.top_hits import Found, ShardSearch
 _NO_FIELDS = ("_none_",)
 
 
-@dataclass(slots=True)
-class Place:
+class Place(msgspec.Struct):
     """Where hits come from, as the answer names it."""
 
     index: str

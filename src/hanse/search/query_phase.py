@@ -7,9 +7,9 @@ Tests: tests/search/test_query_phase.py, tests/search/test_sorting.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import orjson
 import tantivy
 
@@ -29,14 +29,13 @@ SHARD_BASE_BITS = 40
 """Positions of all shards of a search in one number: the shard's ordinal above, the seq_no below."""
 
 
-@dataclass(slots=True)
-class ShardHits:
-    hits: list[Found] = field(default_factory=list)
+class ShardHits(msgspec.Struct):
+    hits: list[Found] = []
     total: int | None = None
     max_score: float | None = None
     aggregations: dict[str, Any] | None = None
     terminated_early: bool | None = None
-    collapsed: list[Any] = field(default_factory=list)
+    collapsed: list[Any] = []
 
 
 def run_query(reader: ShardReader, body: SearchBody, plan: Plan, limit: int, ordinal: int = 0) -> ShardHits:
@@ -70,7 +69,7 @@ def _top(
             complete = plan.after is None and len(result.hits) < limit
             result.total = len(result.hits) if complete else search.count()
     else:
-        top = search.by_score(max(limit, window_of(body.rescore)), counted)
+        top = search.by_score(max(limit, window_of(body.rescore)) if body.rescore else limit, counted)
         result.hits, result.total = top.hits, top.count
         if body.rescore:
             result.hits = rescore(search, body.rescore, plan, result.hits)[:limit]

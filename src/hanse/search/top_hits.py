@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cmp_to_key
 from itertools import groupby
 from typing import Any
 
+import msgspec
 import tantivy
 
 from hanse.errors import IllegalArgumentError
@@ -36,8 +36,7 @@ LoadValues = Callable[[BoundKey, list[int]], list[list[Any]]]
 Row = tuple[tuple[Any, ...], tantivy.DocAddress]
 
 
-@dataclass(slots=True)
-class Found:
+class Found(msgspec.Struct):
     """One hit before it is fetched."""
 
     values: tuple[Any, ...]
@@ -46,8 +45,7 @@ class Found:
     address: tantivy.DocAddress
 
 
-@dataclass(slots=True)
-class Top:
+class Top(msgspec.Struct):
     hits: list[Found]
     count: int | None
     """All matches of the query, None when they were not counted."""
