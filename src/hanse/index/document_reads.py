@@ -16,7 +16,7 @@ from hanse.errors import HanseError, IllegalArgumentError, RoutingMissingError, 
 from hanse.index.document_requests import MULTI_GET_ITEM, GetDocument, GotDocument, MultiGet, MultiGot
 from hanse.index.mapping import FieldType
 from hanse.index.records import StoredDocument
-from hanse.index.search_index import ID_FIELD, SEQ_NO_FIELD
+from hanse.index.search_index import ID_FIELD
 from hanse.index.service import IndexService, Indices
 from hanse.index.shard import Shard
 from hanse.transport.actions import Call, Target
@@ -90,8 +90,7 @@ def _as_searched(shard: Shard, id: str) -> StoredDocument | None:
         hits = reader.searcher.search(tantivy.Query.term_query(reader.schema, ID_FIELD, id, "basic"), 1, False).hits
         if not hits:
             return None
-        (seq_no,) = reader.searcher.fast_field_values(SEQ_NO_FIELD, [hits[0][1]])
-        return reader.fetch([int(seq_no or 0)])[0]
+        return reader.fetch(reader.positions.of([hits[0][1]]))[0]
 
 
 def _check_version(service: IndexService, shard: Shard, found: StoredDocument, request: GetDocument) -> None:

@@ -102,7 +102,7 @@ class _Renderer:
         self._found = found
         self._collapsed = collapsed
         self._searcher = reader.searcher
-        search = ShardSearch(reader.searcher, reader.schema, plan.hits)
+        search = ShardSearch(reader, plan.hits)
         self._names = {name: search.matching(query, found) for name, query in plan.named.items()}
         self._highlighter = None if body.highlight is None else Highlighter(body.highlight, plan)
         self._source = _effective_source(body, plan)
@@ -248,7 +248,7 @@ def bucket_hits(reader: ShardReader, plan: Plan, query: tantivy.Query, settings:
     keys = tuple(bind(plan.context, key) for key in body.sort or _score_order())
     limit = body.from_ + body.size
     part = Part(tantivy.Query.boolean_query([(MUST, query), (MUST, unscored(plan.visible))]))
-    search = ShardSearch(reader.searcher, reader.schema, part)
+    search = ShardSearch(reader, part)
     total = search.count()
     found = search.by_keys(keys, max(1, limit))
     if any(key.kind == "score" for key in keys):

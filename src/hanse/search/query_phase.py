@@ -55,7 +55,7 @@ def run_query(reader: ShardReader, body: SearchBody, plan: Plan, limit: int, ord
 def _top(
     reader: ShardReader, body: SearchBody, plan: Plan, part: Part, limit: int, ordinal: int, result: ShardHits
 ) -> None:
-    search = ShardSearch(reader.searcher, reader.schema, part, lambda key, at: _source_values(reader, key, at))
+    search = ShardSearch(reader, part, lambda key, at: _source_values(reader, key, at))
     counted = body.counted_up_to != 0
     if limit == 0:
         result.total = search.count() if counted else None
@@ -153,7 +153,7 @@ def _above(reader: ShardReader, min_score: float, part: Part) -> Part:
         return Part(tantivy.Query.empty_query(), 0.0, matches_none=True)
     if len(addresses) == count:
         return part
-    positions = engine.integers(reader.searcher, POSITION_SLOT, addresses)
+    positions = reader.positions.of(addresses)
     return _restricted(part, tantivy.Query.term_set_query(reader.schema, POSITION_SLOT, positions))
 
 

@@ -19,6 +19,7 @@ import msgspec
 import tantivy
 
 from hanse.errors import IllegalArgumentError
+from hanse.index.shard import ShardReader
 from hanse.search import engine
 from hanse.search.key_conditions import KeyConditions, comparator
 from hanse.search.query.context import MUST, MUST_NOT, Part, unscored
@@ -54,15 +55,14 @@ class Top(msgspec.Struct):
 class ShardSearch:
     """Ordered reading of one shard's matches of one query."""
 
-    def __init__(
-        self, searcher: tantivy.Searcher, schema: tantivy.Schema, part: Part, load: LoadValues | None = None
-    ) -> None:
+    def __init__(self, reader: ShardReader, part: Part, load: LoadValues | None = None) -> None:
         self._load = load
-        self._searcher = searcher
-        self._schema = schema
+        self._searcher = reader.searcher
+        self._schema = reader.schema
+        self._positions = reader.positions.of
         self._part = part
         self._query = part.query
-        self._conditions = KeyConditions(searcher, schema)
+        self._conditions = KeyConditions(reader.searcher, reader.schema)
 
     def count(self) -> int:
         if self._part.matches_none:
@@ -87,9 +87,6 @@ class ShardSearch:
             found.sort(key=lambda hit: (-(hit.score or 0.0), hit.seq_no))
             del found[limit:]
         return Top(found, count if counted else None)
-
-    def _positions(self, addresses: list[tantivy.DocAddress]) -> list[int]:
-        return engine.integers(self._searcher, POSITION_SLOT, addresses)
 
     def _by_position(self, limit: int, counted: bool) -> Top:
         """Every match has the same score: the order of writing decides."""
