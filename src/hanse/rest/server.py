@@ -27,7 +27,7 @@ from hanse.rest.content import rendered
 from hanse.rest.errors import error_response, simple_response, unexpected_response
 from hanse.rest.media_types import Negotiated, negotiate
 from hanse.rest.request import RestRequest, RestResponse
-from hanse.rest.routes import Route, Routes
+from hanse.rest.routes import Routes
 from hanse.security.authentication import HttpCredentials
 from hanse.security.gate import Gate
 from hanse.settings import node_settings
@@ -65,7 +65,7 @@ class Connection(web.RequestHandler):
         name = transport.get_extra_info("peername")
         self.address = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else ""
         self.peer_certificate = manager.peer_certificate(transport)
-        self.cancellable: asyncio.Task[Any] | None = None
+        self.cancellable = False
         if manager.connected is not None:
             manager.connected(self)
 
@@ -76,7 +76,7 @@ class Connection(web.RequestHandler):
             self.transport.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        running = getattr(self, "cancellable", None)
+        running = self._task_handler if getattr(self, "cancellable", False) else None
         super().connection_lost(exc)
         if running is not None:
             running.cancel()
@@ -210,7 +210,11 @@ class HttpServer:
             settings=self._settings,
             warnings=warnings,
         )
-        response = await self._handled(route, request, connection)
+        connection.cancellable = route.cancellable
+        try:
+            response = await route.handler(request)
+        finally:
+            connection.cancellable = False
         if not request.is_checked:
             request.check_parameters()
         return response
@@ -224,15 +228,6 @@ class HttpServer:
             return gate.run(action, request, identity, origin, warnings=warnings)
 
         return run
-
-    async def _handled(self, route: Route, request: RestRequest, connection: Connection) -> RestResponse:
-        if not route.cancellable:
-            return await route.handler(request)
-        connection.cancellable = asyncio.current_task()
-        try:
-            return await route.handler(request)
-        finally:
-            connection.cancellable = None
 
     async def _body(self, http: web.BaseRequest) -> bytes:
         """The whole body, decompressed, or 413."""

@@ -20,7 +20,7 @@ from hanse.search.aggregation import TopHits
 from hanse.search.body import SearchBody, parse_request
 from hanse.search.document_fields import docvalue_fields, requested_fields, stored_fields
 from hanse.search.field_selection import SourceFilter, filter_source, restrict_source
-from hanse.search.float_text import score_text
+from hanse.search.float_text import score_json
 from hanse.search.highlight import Highlighter
 from hanse.search.plan import Plan
 from hanse.search.query.context import MUST, Part, unscored
@@ -76,7 +76,7 @@ def _plain_hits(
     dumps = orjson.dumps
     for rank, (hit, document) in enumerate(zip(found, documents, strict=True)):
         score = hit.score
-        middle = b',"_score":null' if score is None else b',"_score":' + score_text(score).encode()
+        middle = b',"_score":null' if score is None else b',"_score":' + score_json(score)
         if document.routing is not None:
             middle += b',"_routing":' + dumps(document.routing)
         json = b"".join((head, dumps(document.id), middle, b',"_source":', document.source, b"}"))
@@ -137,7 +137,7 @@ class _Renderer:
             members.append(_member("_version", document.version))
         if body.seq_no_primary_term:
             members += [_member("_seq_no", document.seq_no), _member("_primary_term", document.primary_term)]
-        members.append(b'"_score":' + (b"null" if hit.score is None else score_text(hit.score).encode()))
+        members.append(b'"_score":' + (b"null" if hit.score is None else score_json(hit.score)))
         if document.routing is not None and body.stored_fields != _NO_FIELDS:
             members.append(_member("_routing", document.routing))
         members += self._ignored_member(document)
@@ -225,7 +225,7 @@ def _member(name: str, value: Any) -> bytes:
 
 
 def _sort_value(key: Any, value: Any) -> bytes:
-    return score_text(value).encode() if key.kind == "score" and value is not None else orjson.dumps(value)
+    return score_json(value) if key.kind == "score" and value is not None else orjson.dumps(value)
 
 
 def _effective_source(body: SearchBody, plan: Plan) -> SourceFilter:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any
 
 import msgspec
@@ -106,7 +106,7 @@ class Gate:
         """Who sends this HTTP request. Raises SecurityError 401."""
         return await self._authenticator.authenticate(request) if self.enabled else UNSECURED
 
-    async def run(
+    def run(
         self,
         action: Action[Any, Any],
         request: Any,
@@ -114,9 +114,9 @@ class Gate:
         origin: Origin,
         *,
         warnings: list[str] | None = None,
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
         """Runs an action for a caller, or raises what forbids it."""
-        return await self._run(action, request, identity, origin, [] if warnings is None else warnings, None)
+        return self._run(action, request, identity, origin, [] if warnings is None else warnings, None)
 
     async def run_encoded(self, action_name: str, payload: bytes, identity: Identity, origin: Origin) -> bytes:
         """The same for a peer's message. What can be refused by name is refused before the payload is read."""
