@@ -7,6 +7,7 @@ import os
 import ssl
 import time
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,6 +23,12 @@ class Measured:
     latencies_ms: list[float]
     cpu_us: float | None = None
     """The server's processor time a request, in microseconds."""
+
+    @classmethod
+    def of(cls, turns: Sequence[Measured]) -> Measured:
+        """Several turns as one."""
+        latencies_ms = sorted(latency for turn in turns for latency in turn.latencies_ms)
+        return cls(sum(turn.rate for turn in turns) / len(turns), latencies_ms)
 
     def at(self, share: float) -> float:
         return self.latencies_ms[min(len(self.latencies_ms) - 1, int(share * len(self.latencies_ms)))]
@@ -45,6 +52,29 @@ def http_request(node: LocalNode, method: str, path: str, body: bytes = b"", kin
 
 def tls_for(url: str, ca_file: str) -> ssl.SSLContext | None:
     return ssl.create_default_context(cafile=ca_file) if url.startswith("https:") else None
+
+
+class Connection:
+    """One kept connection to a node, one request at a time."""
+
+    def __init__(self, node: LocalNode) -> None:
+        self._url, self._ca_file = node.url, str(node.ca_file)
+
+    async def connect(self) -> None:
+        parts = urlsplit(self._url)
+        context = tls_for(self._url, self._ca_file)
+        self._reader, self._writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=context, limit=2**26)
+
+    async def ask(self, request: bytes) -> tuple[int, bytes]:
+        """Status and body."""
+        self._writer.write(request)
+        head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        at = head.index(b"content-length:") + 15
+        body = await self._reader.readexactly(int(head[at : head.index(b"\r\n", at)]))
+        return int(head.split(b" ", 2)[1]), body
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 def cpu_seconds(pid: int) -> float:

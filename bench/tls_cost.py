@@ -14,7 +14,6 @@ printed too, as the node's own time a request, and holds whatever the load.
 
 from __future__ import annotations
 
-import asyncio
 import statistics
 import tempfile
 import time
@@ -25,7 +24,7 @@ from typing import TypeVar
 import uvloop
 
 from bench.documents import MAPPING, bulk_bodies
-from bench.load import http_request, load, tls_for
+from bench.load import Connection, http_request, load
 from bench.node import term_searches
 from hanse.cli.local_cluster import LocalNode
 from hanse.tls.authority import CertificateAuthority
@@ -47,26 +46,19 @@ class PlainHttpNode(LocalNode):
         return super().url.replace("https://", "http://")
 
 
-class Client:
+class Timed(Connection):
     """One connection to one node, and how long each of its requests took."""
 
     def __init__(self, node: LocalNode) -> None:
+        super().__init__(node)
         self.node = node
         self.took_s: list[float] = []
 
-    async def connect(self) -> None:
-        host, _, port = self.node.url.partition("://")[2].partition(":")
-        context = tls_for(self.node.url, str(self.node.ca_file))
-        self._reader, self._writer = await asyncio.open_connection(host, int(port), ssl=context, limit=2**26)
-
-    async def send(self, request: bytes, status: bytes = b"200") -> None:
+    async def send(self, request: bytes, wanted: int = 200) -> None:
         started = time.perf_counter()
-        self._writer.write(request)
-        head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
-        at = head.index(b"content-length:") + 15
-        body = await self._reader.readexactly(int(head[at : head.index(b"\r\n", at)]))
+        status, body = await self.ask(request)
         self.took_s.append(time.perf_counter() - started)
-        if not head.startswith(b"http/1.1 " + status) or b'"errors":true' in body:
+        if status != wanted or b'"errors":true' in body:
             raise RuntimeError(body[:500])
 
     def measured(self) -> list[float]:
@@ -83,7 +75,7 @@ def main() -> None:
         ):
             for node in (encrypted, plain):
                 node.request("PUT", "/bench", MAPPING)
-            uvloop.run(compare(Client(encrypted), Client(plain)))
+            uvloop.run(compare(Timed(encrypted), Timed(plain)))
             at_once(encrypted, plain, RATE)
             at_once(encrypted, plain, None)
 
@@ -116,7 +108,7 @@ def at_once(encrypted: LocalNode, plain: LocalNode, rate: float | None) -> None:
         )
 
 
-async def compare(encrypted: Client, plain: Client) -> None:
+async def compare(encrypted: Timed, plain: Timed) -> None:
     clients = (encrypted, plain)
     for client in clients:
         await client.connect()
@@ -139,10 +131,10 @@ async def compare(encrypted: Client, plain: Client) -> None:
     print(f"TLS costs                         {(with_tls - without) * 1000:.3f} ms of a search's p50")
 
 
-async def carry(clients: tuple[Client, Client], body: bytes, bulk_s: float) -> None:
+async def carry(clients: tuple[Timed, Timed], body: bytes, bulk_s: float) -> None:
     for number in range(REFUSED + WARM):
         for client in in_turn(clients, number):
-            await client.send(http_request(client.node, "POST", "/bench/_count", body), b"400")
+            await client.send(http_request(client.node, "POST", "/bench/_count", body), 400)
     with_tls, without = (statistics.median(client.measured()) for client in clients)
     cost = with_tls - without
     print(f"the same {len(body):,} bytes refused      {without * 1000:.2f} / {with_tls * 1000:.2f} ms, medians")
