@@ -76,10 +76,10 @@ def _plain_hits(
     dumps = orjson.dumps
     for rank, (hit, document) in enumerate(zip(found, documents, strict=True)):
         score = hit.score
-        middle = b',"_score":null' if score is None else b',"_score":' + score_json(score)
-        if document.routing is not None:
-            middle += b',"_routing":' + dumps(document.routing)
-        json = b"".join((head, dumps(document.id), middle, b',"_source":', document.source, b"}"))
+        shown = b"null" if score is None else score_json(score)
+        routing = b"" if document.routing is None else b',"_routing":' + dumps(document.routing)
+        parts = (head, dumps(document.id), b',"_score":', shown, routing, b',"_source":', document.source, b"}")
+        json = b"".join(parts)
         hits.append(Hit(json, score, (), index, shard, rank, cluster))
     return hits
 

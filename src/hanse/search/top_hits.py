@@ -37,7 +37,7 @@ LoadValues = Callable[[BoundKey, list[int]], list[list[Any]]]
 Row = tuple[tuple[Any, ...], tantivy.DocAddress]
 
 
-class Found(msgspec.Struct):
+class Found(msgspec.Struct, gc=False):
     """One hit before it is fetched."""
 
     values: tuple[Any, ...]
@@ -77,7 +77,7 @@ class ShardSearch:
         if part.score is not None or part.is_uniform:
             return self._by_position(limit, counted)
         segmented = self._searcher.num_segments > 1
-        rows, count = engine.best(self._searcher, self._query, limit, counted=counted or segmented)
+        rows, count = self._best(limit, counted or segmented)
         complete = segmented and count <= COMPLETE_TIES_MAX
         if complete and len(rows) < count:
             rows = engine.best(self._searcher, self._query, count).rows
@@ -87,6 +87,16 @@ class ShardSearch:
             found.sort(key=lambda hit: (-(hit.score or 0.0), hit.seq_no))
             del found[limit:]
         return Top(found, count if counted else None)
+
+    def _best(self, limit: int, counted: bool) -> engine.Rows:
+        """The engine skips what cannot be among the best unless it has to count, so matches are counted once."""
+        known = self._part.known_count
+        if known is not None and known[0] is self._searcher:
+            return engine.Rows(engine.best(self._searcher, self._query, limit).rows, known[1])
+        found = engine.best(self._searcher, self._query, limit, counted=counted)
+        if counted:
+            self._part.known_count = (self._searcher, found.total)
+        return found
 
     def _by_position(self, limit: int, counted: bool) -> Top:
         """Every match has the same score: the order of writing decides."""
