@@ -1,4 +1,6 @@
-"""Two clusters: what the border costs a search, how far a follower is behind, and whether it keeps up with a bulk load.
+"""Two clusters: what the border costs a search, how far a follower is behind, whether it keeps up with a bulk load.
+
+Each stands beside bare transport calls and commits.
 
 python -m bench.clusters
 """
@@ -12,13 +14,16 @@ from pathlib import Path
 
 import uvloop
 
+from bench import bare, transport
 from bench.documents import MAPPING, bulk_bodies
-from bench.load import load
-from bench.node import bulk_rate, term_searches
+from bench.load import Connection, Measured, http_request, load
+from bench.node import beside, bulk_rate, term_searches
 from hanse.cli.local_cluster import LocalNode, trust_each_other
 from hanse.tls.authority import CertificateAuthority
 
-WRITES = 200
+WRITES, TURNS = 200, 5
+ANSWER_BYTES = 6000
+"""About what ten hits take."""
 
 
 def main() -> None:
@@ -43,18 +48,20 @@ def border(local: LocalNode, remote: LocalNode) -> None:
         bulk_rate(node, documents=50_000)
         node.request("POST", "/bench/_refresh")
     for connections in (1, 8):
-        here = uvloop.run(load(local.url, str(local.ca_file), term_searches(local), connections=connections, seconds=4))
-        there = uvloop.run(
-            load(
-                local.url,
-                str(local.ca_file),
-                term_searches(local, "remote:bench"),
-                connections=connections,
-                seconds=4,
-            )
-        )
+        turns: tuple[list[Measured], list[Measured]] = ([], [])
+        for _ in range(TURNS):
+            for taken, expression in zip(turns, ("bench", "remote:bench"), strict=True):
+                searches = term_searches(local, expression)
+                taken.append(
+                    uvloop.run(load(local.url, str(local.ca_file), searches, connections=connections, seconds=1))
+                )
+        here, there = map(Measured.of, turns)
+        calls = transport.calls(connections, 4, ANSWER_BYTES)
+        more = there.at(0.5) - here.at(0.5)
         print(f"term search local, {connections} connections    {here}")
-        print(f"the same over the border            {there}   (p50 + {there.at(0.5) - here.at(0.5):.2f} ms)")
+        print(f"the same over the border            {there}   (p50 + {more:.2f} ms)")
+        times = more / calls.at(0.5)
+        print(f"bare: transport calls, mutual TLS   {calls}   (the border takes {times:.1f} times one call)")
 
 
 def lag(local: LocalNode, remote: LocalNode) -> None:
@@ -62,16 +69,29 @@ def lag(local: LocalNode, remote: LocalNode) -> None:
     body = {"remote_cluster": "remote", "leader_index": "leader"}
     status, answer = local.request("PUT", "/copy/_ccr/follow?wait_for_active_shards=1", body)
     assert status == 200, answer
+    measured = uvloop.run(lags(local, remote))
+    p50, p99 = measured[WRITES // 2], measured[int(WRITES * 0.99)]
+    call, commit = transport.calls(1, 2, 1000).at(0.5), bare.commit_ms()
+    print(f"follower lag after the acknowledgement    p50 {p50:.1f} ms  p99 {p99:.1f} ms")
+    print(f"bare: a transport call and a commit       p50 {call:.1f} + {commit:.1f} ms {beside(p50, call + commit)}")
+
+
+async def lags(local: LocalNode, remote: LocalNode) -> list[float]:
+    """Milliseconds from a write's acknowledgement to its copy's being there, each asked for again and again."""
+    leader, follower = Connection(remote), Connection(local)
+    for one in (leader, follower):
+        await one.connect()
     times = []
     for number in range(WRITES):
-        remote.request("PUT", f"/leader/_doc/{number}", {"status": number})
+        path = f"_doc/{number}"
+        await leader.ask(http_request(remote, "PUT", f"/leader/{path}", b'{"status":%d}' % number))
         started = time.perf_counter()
-        while local.request("GET", f"/copy/_doc/{number}")[0] != 200:
+        while (await follower.ask(http_request(local, "GET", f"/copy/{path}")))[0] != 200:
             pass
         times.append((time.perf_counter() - started) * 1000)
-    times.sort()
-    p50, p99 = times[WRITES // 2], times[int(WRITES * 0.99)]
-    print(f"follower lag after the acknowledgement    p50 {p50:.1f} ms  p99 {p99:.1f} ms")
+    for one in (leader, follower):
+        one.close()
+    return sorted(times)
 
 
 def keeping_up(local: LocalNode, remote: LocalNode) -> None:

@@ -1,4 +1,4 @@
-"""One node: start, idle memory, bulk, term search through HTTPS with Basic auth; beside a bare TLS server.
+"""One node: start, idle memory, bulk, term search through HTTPS with Basic auth; each beside the bare libraries.
 
 python -m bench.node
 """
@@ -6,18 +6,18 @@ python -m bench.node
 from __future__ import annotations
 
 import asyncio
-import ssl
 import statistics
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
+import orjson
 import uvloop
-from aiohttp import web
 
+from bench import bare
 from bench.documents import MAPPING, WORDS, bulk_bodies
-from bench.load import Measured, http_request, load, tls_for
+from bench.load import http_request, load, tls_for
 from hanse.cli.local_cluster import LocalNode
 from hanse.tls.authority import CertificateAuthority
 
@@ -26,8 +26,7 @@ BULK_SIZE = 1000
 
 
 def resident_mb(node: LocalNode) -> float:
-    assert node.process is not None
-    pages = int(Path(f"/proc/{node.process.pid}/statm").read_text().split()[1])
+    pages = int(Path(f"/proc/{node.pid}/statm").read_text().split()[1])
     return pages * 4096 / 2**20
 
 
@@ -42,20 +41,24 @@ def start_seconds(folder: Path) -> list[float]:
     return times
 
 
-def bulk_rate(node: LocalNode, index: str = "bench", documents: int = DOCUMENTS) -> float:
+def bulk_rate(
+    node: LocalNode, index: str = "bench", documents: int = DOCUMENTS, *, through: bytes | None = None
+) -> float:
+    """Documents a second from one client; `through`: to a bare server that answers so, instead of the node."""
     node.request("PUT", f"/{index}", MAPPING)
     requests = [
         http_request(node, "POST", "/_bulk", body, "application/x-ndjson")
         for body in bulk_bodies(documents, BULK_SIZE, index)
     ]
-    started = time.perf_counter()
-    uvloop.run(_send_all(node, requests))
-    return documents / (time.perf_counter() - started)
+    with nullcontext((node.url, 0)) if through is None else bare.https_server(node.config, through) as (url, _):
+        started = time.perf_counter()
+        uvloop.run(_send_all(url, str(node.ca_file), requests))
+        return documents / (time.perf_counter() - started)
 
 
-async def _send_all(node: LocalNode, requests: list[bytes]) -> None:
-    host, _, port = node.url.partition("://")[2].partition(":")
-    context = tls_for(node.url, str(node.ca_file))
+async def _send_all(url: str, ca_file: str, requests: list[bytes]) -> None:
+    host, _, port = url.partition("://")[2].partition(":")
+    context = tls_for(url, ca_file)
     reader, writer = await asyncio.open_connection(host, int(port), ssl=context, limit=2**26)
     for request in requests:
         writer.write(request)
@@ -76,61 +79,51 @@ def term_searches(node: LocalNode, expression: str = "bench") -> list[bytes]:
     ]
 
 
-async def bare_server(config: Path, body: bytes) -> tuple[web.Server[Any], asyncio.Server, str]:
-    """What the HTTP library does with the same certificate and the same answer, and nothing else."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(config / "node.crt", config / "node.key")
-
-    async def answer(request: web.BaseRequest) -> web.Response:
-        await request.read()
-        return web.Response(body=body, content_type="application/json")
-
-    server = web.Server(answer, access_log=None)
-    listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0, ssl=context)
-    return server, listener, f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+def beside(ours: float, bare: float) -> str:
+    return f"({ours / bare:.2f} times it)"
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         starts = start_seconds(folder / "start")
-        print(f"start to serving, security on     median {statistics.median(starts):.2f} s, best {min(starts):.2f} s")
+        libraries = bare.imports()
+        start = statistics.median(starts)
+        print(f"start to serving, security on     median {start:.2f} s, best {min(starts):.2f} s")
+        print(
+            f"bare: import the libraries        median {libraries.seconds:.2f} s   {beside(start, libraries.seconds)}"
+        )
         with LocalNode(folder / "node", "bench", CertificateAuthority.create()) as node:
-            print(f"idle memory                       {resident_mb(node):.0f} MB")
-            rate = bulk_rate(node)
-            print(f"bulk, one client, {BULK_SIZE} a request    {rate:,.0f} documents/s")
-            node.request("POST", "/bench/_refresh")
-            node.request("POST", "/bench/_search", {"query": {"term": {"text": "word1"}}})
-            searched = uvloop.run(load(node.url, str(node.ca_file), term_searches(node), connections=8, seconds=8))
-            print(f"term search, top 10 of {DOCUMENTS:,}    {searched}")
-            bare = _bare_in_own_process(node)
-            print(f"bare HTTPS server, same answer    {bare}   (search is {searched.rate / bare.rate:.0%} of it)")
+            idle = resident_mb(node)
+            print(f"idle memory                       {idle:.0f} MB")
+            resident = libraries.resident_mb
+            print(f"bare: the libraries imported      {resident:.0f} MB   {beside(idle, resident)}")
+            bulk(node)
+            search(node)
             print(f"memory after                      {resident_mb(node):.0f} MB")
 
 
-def _bare_in_own_process(node: LocalNode) -> Measured:
-    import multiprocessing
+def bulk(node: LocalNode) -> None:
+    rate = bulk_rate(node)
+    carried = bulk_rate(node, through=b'{"errors":false}')
+    inserted = bare.insertion_rate(DOCUMENTS, BULK_SIZE)
+    print(f"bulk, one client, {BULK_SIZE} a request    {rate:,.0f} documents/s")
+    print(f"bare: HTTPS server takes bodies   {carried:,.0f} documents/s   (bulk is {rate / carried:.0%} of it)")
+    print(f"bare: SQLite and tantivy          {inserted:,.0f} documents/s   (bulk is {rate / inserted:.0%} of it)")
+    both = 1 / (1 / carried + 1 / inserted)
+    print(f"bare: the two one after the other {both:,.0f} documents/s   (bulk is {rate / both:.0%} of it)")
 
+
+def search(node: LocalNode) -> None:
+    node.request("POST", "/bench/_refresh")
     status, answer = node.request("POST", "/bench/_search", {"query": {"term": {"text": "word1"}}})
     assert status == 200
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve_bare, args=(node.config, str(answer).encode(), theirs), daemon=True)
-    process.start()
-    url = ours.recv()
-    measured = uvloop.run(load(url, str(node.ca_file), term_searches(node), connections=8, seconds=5))
-    process.terminate()
-    process.join()
-    return measured
-
-
-def _serve_bare(config: Path, body: bytes, pipe: Any) -> None:
-    async def serve() -> None:
-        _, _, url = await bare_server(config, body)
-        pipe.send(url)
-        await asyncio.Event().wait()
-
-    uvloop.run(serve())
+    ca_file, searches = str(node.ca_file), term_searches(node)
+    ours = uvloop.run(load(node.url, ca_file, searches, connections=8, seconds=8, pid=node.pid))
+    with bare.https_server(node.config, orjson.dumps(answer)) as (url, pid):
+        theirs = uvloop.run(load(url, ca_file, searches, connections=8, seconds=5, pid=pid))
+    print(f"term search, top 10 of {DOCUMENTS:,}    {ours}")
+    print(f"bare: HTTPS server, same answer   {theirs}   (search is {ours.rate / theirs.rate:.0%} of it)")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from hanse.search.merge import render
 from hanse.search.plan import plan_for
 from hanse.search.query_phase import run_query
 from hanse.search.request import SearchRequest
-from hanse.search.views import open_views
+from hanse.search.views import OpenViews
 
 MAPPINGS = {"properties": {"title": {"type": "text"}, "tag": {"type": "keyword"}, "n": {"type": "long"}}}
 WORDS = [f"word{number}" for number in range(2000)]
@@ -86,7 +86,7 @@ async def measure(library: Library) -> None:
     raw = orjson.dumps({"query": {"term": {"tag": "tag5"}}})
     request = SearchRequest(indices=("books",), body=raw)
     body = parse_request(request)
-    with open_views(library.indices, call.targets) as (views, _):
+    with OpenViews(library.indices, call.targets) as (views, _):
         view = views[0]
         searcher = view.reader.searcher
         plan = plan_for(body, view.shape(""), searcher, 0)

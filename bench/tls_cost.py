@@ -6,26 +6,33 @@ Both nodes have security on; one request is in flight at a time, first at one no
 whose speed changes favours none. The load generator's own share of TLS counts too. Since writing varies more from bulk
 to bulk than TLS costs, the same bodies are also sent where they are refused unread: the difference is TLS alone, and
 its share of a bulk is the steady figure. Promised: under 5 % of bulk throughput and under 0.15 ms of a search's p50.
+
+With eight connections the nodes take turns of a second, at a fixed rate below what they can do, and then as fast as
+they can. There p50 is the time in a queue of eight, so what TLS costs is eight times its processor time: that is
+printed too, as the node's own time a request, and holds whatever the load.
 """
 
 from __future__ import annotations
 
-import asyncio
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import uvloop
 
 from bench.documents import MAPPING, bulk_bodies
-from bench.load import http_request, tls_for
+from bench.load import Connection, http_request, load
 from bench.node import term_searches
 from hanse.cli.local_cluster import LocalNode
 from hanse.tls.authority import CertificateAuthority
 
 BULKS, BULK_SIZE, REFUSED, SEARCHES, WARM = 150, 1000, 400, 6000, 10
+CONNECTIONS, RATE, TURNS, TURN_S = 8, 1000, 12, 1.0
+
+T = TypeVar("T")
 
 
 class PlainHttpNode(LocalNode):
@@ -39,26 +46,19 @@ class PlainHttpNode(LocalNode):
         return super().url.replace("https://", "http://")
 
 
-class Client:
+class Timed(Connection):
     """One connection to one node, and how long each of its requests took."""
 
     def __init__(self, node: LocalNode) -> None:
+        super().__init__(node)
         self.node = node
         self.took_s: list[float] = []
 
-    async def connect(self) -> None:
-        host, _, port = self.node.url.partition("://")[2].partition(":")
-        context = tls_for(self.node.url, str(self.node.ca_file))
-        self._reader, self._writer = await asyncio.open_connection(host, int(port), ssl=context, limit=2**26)
-
-    async def send(self, request: bytes, status: bytes = b"200") -> None:
+    async def send(self, request: bytes, wanted: int = 200) -> None:
         started = time.perf_counter()
-        self._writer.write(request)
-        head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
-        at = head.index(b"content-length:") + 15
-        body = await self._reader.readexactly(int(head[at : head.index(b"\r\n", at)]))
+        status, body = await self.ask(request)
         self.took_s.append(time.perf_counter() - started)
-        if not head.startswith(b"http/1.1 " + status) or b'"errors":true' in body:
+        if status != wanted or b'"errors":true' in body:
             raise RuntimeError(body[:500])
 
     def measured(self) -> list[float]:
@@ -75,10 +75,40 @@ def main() -> None:
         ):
             for node in (encrypted, plain):
                 node.request("PUT", "/bench", MAPPING)
-            uvloop.run(compare(Client(encrypted), Client(plain)))
+            uvloop.run(compare(Timed(encrypted), Timed(plain)))
+            at_once(encrypted, plain, RATE)
+            at_once(encrypted, plain, None)
 
 
-async def compare(encrypted: Client, plain: Client) -> None:
+def at_once(encrypted: LocalNode, plain: LocalNode, rate: float | None) -> None:
+    """Eight connections, the nodes in turns; medians over the turns."""
+    p50_ms: dict[LocalNode, list[float]] = {encrypted: [], plain: []}
+    cpu_us: dict[LocalNode, list[float]] = {encrypted: [], plain: []}
+    for number in range(TURNS):
+        for node in in_turn((encrypted, plain), number):
+            measured = uvloop.run(
+                load(
+                    node.url,
+                    str(node.ca_file),
+                    term_searches(node),
+                    connections=CONNECTIONS,
+                    seconds=TURN_S,
+                    rate=rate,
+                    pid=node.pid,
+                )
+            )
+            p50_ms[node].append(measured.at(0.5))
+            cpu_us[node].append(measured.cpu_us or 0.0)
+    speed = f"{rate:,}/s" if rate else "at full speed"
+    for name, values, unit in (("p50", p50_ms, "ms"), ("processor time of the node", cpu_us, "us")):
+        with_tls, without = statistics.median(values[encrypted]), statistics.median(values[plain])
+        print(
+            f"term search, {CONNECTIONS} connections, {speed}: {name}, plain HTTP / TLS "
+            f"{without:.2f} / {with_tls:.2f} {unit}: TLS costs {with_tls - without:.2f} {unit}"
+        )
+
+
+async def compare(encrypted: Timed, plain: Timed) -> None:
     clients = (encrypted, plain)
     for client in clients:
         await client.connect()
@@ -101,17 +131,17 @@ async def compare(encrypted: Client, plain: Client) -> None:
     print(f"TLS costs                         {(with_tls - without) * 1000:.3f} ms of a search's p50")
 
 
-async def carry(clients: tuple[Client, Client], body: bytes, bulk_s: float) -> None:
+async def carry(clients: tuple[Timed, Timed], body: bytes, bulk_s: float) -> None:
     for number in range(REFUSED + WARM):
         for client in in_turn(clients, number):
-            await client.send(http_request(client.node, "POST", "/bench/_count", body), b"400")
+            await client.send(http_request(client.node, "POST", "/bench/_count", body), 400)
     with_tls, without = (statistics.median(client.measured()) for client in clients)
     cost = with_tls - without
     print(f"the same {len(body):,} bytes refused      {without * 1000:.2f} / {with_tls * 1000:.2f} ms, medians")
     print(f"TLS alone costs                   {cost * 1000:.2f} ms, {cost / (bulk_s + cost):.1%} of bulk throughput")
 
 
-def in_turn(clients: tuple[Client, Client], number: int) -> Iterator[Client]:
+def in_turn(clients: tuple[T, T], number: int) -> Iterator[T]:
     """Each goes first as often as the other."""
     return iter(clients) if number % 2 else reversed(clients)
 

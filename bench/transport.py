@@ -1,6 +1,6 @@
 """Calls per second over mutual TLS on loopback: 300 bytes up, 1 KB down, 16 callers on one connection.
 
-    .venv/bin/python bench/transport.py [--seconds 3] [--callers 16] [--plain] [--asyncio]
+    .venv/bin/python -m bench.transport [--seconds 3] [--callers 16] [--plain] [--asyncio]
 
 The server is a process of its own. Also printed: latency with one caller, and how long small calls take while 50 MB
 answers travel on the same connection.
@@ -15,12 +15,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import trustme
 import uvloop
 
+from bench.load import Measured
 from hanse.settings.registry import Settings
 from hanse.tls.contexts import TlsContexts
 from hanse.transport.actions import Action, Origin, Scope
@@ -83,8 +86,21 @@ async def serve(folder: Path) -> None:
     await asyncio.Event().wait()
 
 
-async def calls_per_second(connection: Connection, callers: int, seconds: float) -> tuple[float, list[float]]:
-    request, stop_s, took_s = Ask(bytes(300), 1000), time.perf_counter() + seconds, []
+@contextmanager
+def serving(folder: Path, *options: str) -> Iterator[int]:
+    """The port of a server in its own process, with the certificates in `folder`."""
+    command = [sys.executable, "-m", "bench.transport", "--serve", str(folder), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            yield int(server.stdout.readline()) if server.stdout else 0
+        finally:
+            server.terminate()
+
+
+async def calls_per_second(
+    connection: Connection, callers: int, seconds: float, answer_bytes: int = 1000
+) -> tuple[float, list[float]]:
+    request, stop_s, took_s = Ask(bytes(300), answer_bytes), time.perf_counter() + seconds, []
 
     async def caller() -> int:
         count = 0
@@ -97,6 +113,23 @@ async def calls_per_second(connection: Connection, callers: int, seconds: float)
     started = time.perf_counter()
     counts = await asyncio.gather(*(caller() for _ in range(callers)))
     return sum(counts) / (time.perf_counter() - started), took_s
+
+
+def calls(callers: int, seconds: float, answer_bytes: int) -> Measured:
+    """Bare calls over mutual TLS to a server process of its own, for other benches to stand beside."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_certificates(folder)
+        with serving(folder) as port:
+            return uvloop.run(_calls(port, folder, callers, seconds, answer_bytes))
+
+
+async def _calls(port: int, folder: Path, callers: int, seconds: float, answer_bytes: int) -> Measured:
+    connection = await connect("127.0.0.1", port, hello("client"), contexts(folder))
+    await calls_per_second(connection, callers, 0.5, answer_bytes)
+    rate, took_s = await calls_per_second(connection, callers, seconds, answer_bytes)
+    await connection.close()
+    return Measured(rate, sorted(one * 1000 for one in took_s))
 
 
 async def beside_large_answers(connection: Connection, seconds: float) -> tuple[list[float], float]:
@@ -146,15 +179,9 @@ def main() -> None:
         if not arguments.plain:
             write_certificates(folder)
         options = ["--asyncio"] if arguments.asyncio else []
-        with subprocess.Popen(
-            [sys.executable, __file__, "--serve", name, *options], stdout=subprocess.PIPE, text=True
-        ) as server:
-            try:
-                port = int(server.stdout.readline()) if server.stdout else 0
-                print("plain" if arguments.plain else "mutual TLS", "asyncio" if arguments.asyncio else "uvloop")
-                run(measure(port, folder, arguments.callers, arguments.seconds))
-            finally:
-                server.terminate()
+        with serving(folder, *options) as port:
+            print("plain" if arguments.plain else "mutual TLS", "asyncio" if arguments.asyncio else "uvloop")
+            run(measure(port, folder, arguments.callers, arguments.seconds))
 
 
 if __name__ == "__main__":

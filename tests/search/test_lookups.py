@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 from tests.search.searching import Library
 
@@ -35,7 +35,7 @@ async def found(books: Library, index: str, query: dict[str, Any]) -> list[str]:
             return GotDocument(request.indices[0], request.id)
         return GotDocument(request.indices[0], request.id, True, source=stored.source)
 
-    call = dataclasses.replace(books.call([index]), run=run)
+    call = msgspec.structs.replace(books.call([index]), run=run)
     result = await search_local(books.indices, call, books.request(index, {"query": query}))
     import orjson
 

@@ -117,3 +117,48 @@ def test_an_interpreter_without_the_private_parts_is_refused(monkeypatch: pytest
     monkeypatch.delattr(sslproto.SSLProtocol, "_on_handshake_complete")
     with pytest.raises(ImportError, match=r"lacks .'_on_handshake_complete'.: hanse\.tls\.handshake must be adapted"):
         handshake._require_interpreter()
+
+
+class Heard(asyncio.Protocol):
+    """Keeps what came, and whether the other side said that no more comes."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+
+    def eof_received(self) -> None:
+        self.ended.set_result(None)
+
+
+@pytest.mark.parametrize("piece", [1, 7, 1000, 16_384, 100_000])
+async def test_records_may_come_in_any_pieces(place: Place, piece: int) -> None:
+    accepting = Accepting(place.node("berlin", "ca"))
+    accepting.app = heard = Heard()
+    server, port = await accepting.start()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = place.node("paris", "ca").client().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    while True:
+        try:
+            client.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            writer.write(outgoing.read())
+            incoming.write(await reader.read(65_536))
+    sent = b"a" + b"b" * 70_000 + b"c"
+    for part in (sent[:1], sent[1:40_000], sent[40_000:]):
+        client.write(part)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.unwrap()
+    records = outgoing.read()
+    for at in range(0, len(records), piece):
+        writer.write(records[at : at + piece])
+        if at % 100 == 0:
+            await writer.drain()
+    await asyncio.wait_for(heard.ended, 30)
+    assert heard.data == sent
+    writer.close()
+    server.close()

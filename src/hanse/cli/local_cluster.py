@@ -81,6 +81,13 @@ class LocalNode:
         return self.folder / "console.log"
 
     @property
+    def pid(self) -> int:
+        """Of the running process. Raises RuntimeError when there is none."""
+        if self.process is None:
+            raise RuntimeError(f"node [{self.node_name}] does not run")
+        return self.process.pid
+
+    @property
     def url(self) -> str:
         return f"{'https' if self.secure else 'http'}://{self._address('http')}"
 

@@ -39,7 +39,7 @@ from hanse.index.mapping import FieldType
 from hanse.index.primaries import Primaries
 from hanse.index.records import StoredDocument
 from hanse.index.refreshing import Refreshing
-from hanse.index.search_index import ID_FIELD, SEQ_NO_FIELD
+from hanse.index.search_index import ID_FIELD
 from hanse.index.service import IndexService
 from hanse.index.shard import Shard
 from hanse.transport.actions import Call, Target
@@ -159,8 +159,7 @@ def _as_searched(shard: Shard, id: str) -> StoredDocument | None:
         hits = reader.searcher.search(tantivy.Query.term_query(reader.schema, ID_FIELD, id, "basic"), 1, False).hits
         if not hits:
             return None
-        (seq_no,) = reader.searcher.fast_field_values(SEQ_NO_FIELD, [hits[0][1]])
-        return reader.fetch([int(seq_no or 0)])[0]
+        return reader.fetch(reader.positions.of([hits[0][1]]))[0]
 
 
 def _check_version(service: IndexService, shard: Shard, found: StoredDocument, request: GetDocument) -> None:

@@ -1,12 +1,11 @@
 """Point-in-time views of a shard, and what they pin: an operation a view can still name is not purged.
 
-Tests: tests/index/test_tending.py.
+Tests: tests/index/test_tending.py, tests/index/test_reading.py.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,9 +14,46 @@ import tantivy
 
 from hanse.index.mapping import Mapping
 from hanse.index.records import StoredDocument
+from hanse.index.search_index import SEQ_NO_FIELD
 
 if TYPE_CHECKING:
     from hanse.index.shard import Shard
+
+
+POSITIONS_MAX = 4096
+"""Of documents whose seq_no is remembered for a searcher."""
+POSITIONS_ASKED_MAX = 100
+"""Larger pages are read past what is remembered, as in recent_documents.py."""
+
+
+class Positions:
+    """The seq_nos of a searcher's documents. Those of the last hits are remembered.
+
+    Reading the column opens it anew in every segment, which costs nearly as much as a short query. A searcher never
+    changes, so nothing here can be stale. Used from the event loop and from search threads.
+    """
+
+    def __init__(self, searcher: tantivy.Searcher) -> None:
+        self._searcher = searcher
+        self._known: dict[tuple[int, int], int] = {}
+
+    def of(self, addresses: list[tantivy.DocAddress]) -> list[int]:
+        """In the order of the addresses."""
+        if len(addresses) > POSITIONS_ASKED_MAX:
+            return self._read(addresses)
+        known = self._known
+        places = [(address.segment_ord, address.doc) for address in addresses]
+        try:
+            return [known[place] for place in places]
+        except KeyError:
+            found = self._read(addresses)
+        if len(known) + len(found) > POSITIONS_MAX:
+            self._known = known = {}
+        known.update(zip(places, found, strict=True))
+        return found
+
+    def _read(self, addresses: list[tantivy.DocAddress]) -> list[int]:
+        return [int(value or 0) for value in self._searcher.fast_field_values(SEQ_NO_FIELD, addresses)]
 
 
 class Published(NamedTuple):
@@ -25,25 +61,32 @@ class Published(NamedTuple):
 
     searcher: tantivy.Searcher
     schema: tantivy.Schema
+    positions: Positions
     through: int
     batches: int
+
+    @classmethod
+    def now(cls, searcher: tantivy.Searcher, schema: tantivy.Schema, through: int, batches: int) -> Published:
+        return cls(searcher, schema, Positions(searcher), through, batches)
 
 
 class Pins:
     """The seq_nos open views stand at. Views are closed from any thread."""
 
     def __init__(self) -> None:
-        self._at: Counter[int] = Counter()
+        self._at: dict[int, int] = {}
         self._guard = threading.Lock()
 
     def add(self, through: int) -> None:
         with self._guard:
-            self._at[through] += 1
+            self._at[through] = self._at.get(through, 0) + 1
 
     def remove(self, through: int) -> None:
         with self._guard:
-            self._at[through] -= 1
-            if not self._at[through]:
+            others = self._at[through] - 1
+            if others:
+                self._at[through] = others
+            else:
                 del self._at[through]
 
     def lowest(self, current: int) -> int:
@@ -62,6 +105,7 @@ class ShardReader:
         self.shard = shard
         self.searcher = published.searcher
         self.schema = published.schema
+        self.positions = published.positions
         self.mapping = mapping
         self.through = published.through
         self._pins = pins

@@ -13,7 +13,7 @@ from hanse.cluster.log import Logged
 from hanse.index.changes import BEFORE_ALL
 
 
-class StoredDocument(msgspec.Struct, frozen=True):
+class StoredDocument(msgspec.Struct, frozen=True, gc=False):
     """A live document as it was written; `source` holds the bytes that came in."""
 
     id: str

@@ -7,6 +7,7 @@ as unrecognized, as in Elasticsearch. Tests: tests/rest/test_request.py.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -114,12 +115,11 @@ class RestRequest:
 
     # -- what it asks for
 
-    async def run(self, action: Action[Q, R], request: Q) -> R:
+    def run(self, action: Action[Q, R], request: Q) -> Awaitable[R]:
         """Runs an action through the gate as the caller. Refuses parameters that nobody read."""
         if not self.is_checked:
             self.check_parameters()
-        result: R = await self._run(action, request)
-        return result
+        return self._run(action, request)
 
     def check_parameters(self) -> None:
         self.is_checked = True
@@ -192,14 +192,7 @@ class RestRequest:
         text = self._path.get(name)
         if text is None:
             text = self.text(name) or ""
-        parts = tuple([part for part in map(str.strip, text.split(",")) if part])
-        if name == "index":
-            for part in parts:
-                if part.startswith("_") and part != "_all":
-                    raise InvalidIndexNameError(
-                        f"Invalid index name [{part}], must not start with '_'.", index_uuid="_na_", index=part
-                    )
-        return parts
+        return _index_names(text) if name == "index" else _parts(text)
 
     def indices_options(self, default: IndicesOptions) -> IndicesOptions:
         """The default with what the URI says about missing, closed and hidden indices."""
@@ -249,6 +242,21 @@ class RestRequest:
             return ""
         kind = header.partition(";")[0].strip().lower()
         return _FORMATS.get(kind, "")
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple([part for part in map(str.strip, text.split(",")) if part])
+
+
+@lru_cache(maxsize=1024)
+def _index_names(text: str) -> tuple[str, ...]:
+    parts = _parts(text)
+    for part in parts:
+        if part.startswith("_") and part != "_all":
+            raise InvalidIndexNameError(
+                f"Invalid index name [{part}], must not start with '_'.", index_uuid="_na_", index=part
+            )
+    return parts
 
 
 _FORMATS = {

@@ -57,11 +57,11 @@ class Routes:
 
     def find(self, method: str, raw_path: str) -> tuple[Route, dict[str, str]] | None:
         """The route of a path as it came in (percent-encoded), with its decoded parameters."""
-        for node, values in _matching(self._root, _segments(raw_path), 0, ()):
-            route = node.routes.get(method)
-            if route is not None:
-                return route, dict(zip(route.names, values, strict=True))
-        return None
+        found = _first(self._root, _segments(raw_path), 0, (), method)
+        if found is None:
+            return None
+        route, values = found
+        return route, dict(zip(route.names, values, strict=True))
 
     def methods(self, raw_path: str) -> list[str]:
         """The methods under which a path is known, sorted."""
@@ -87,6 +87,21 @@ def _segments(path: str) -> list[str]:
     if segments and not segments[-1]:
         segments.pop()
     return [unquote(segment) for segment in segments] if "%" in path else segments
+
+
+def _first(
+    node: _Node, segments: list[str], at: int, values: tuple[str, ...], method: str
+) -> tuple[Route, tuple[str, ...]] | None:
+    """The first route for the method in the order of `_matching`."""
+    if at == len(segments):
+        route = node.routes.get(method)
+        return None if route is None else (route, values)
+    segment = segments[at]
+    below = node.literal.get(segment)
+    found = None if below is None else _first(below, segments, at + 1, values, method)
+    if found is None and node.wildcard is not None and segment:
+        found = _first(node.wildcard, segments, at + 1, (*values, segment), method)
+    return found
 
 
 def _matching(

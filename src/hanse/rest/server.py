@@ -16,15 +16,18 @@ from urllib.parse import unquote_plus
 
 import structlog
 from aiohttp import web
+from aiohttp.hdrs import ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT
 from aiohttp.http_exceptions import LineTooLong
+from multidict import istr
 
 from hanse.errors import ContentTooLongError, HanseError, IllegalArgumentError
+from hanse.rest.answer import Answer
 from hanse.rest.build import BUILD_HASH
 from hanse.rest.content import rendered
 from hanse.rest.errors import error_response, simple_response, unexpected_response
 from hanse.rest.media_types import Negotiated, negotiate
 from hanse.rest.request import RestRequest, RestResponse
-from hanse.rest.routes import Route, Routes
+from hanse.rest.routes import Routes
 from hanse.security.authentication import HttpCredentials
 from hanse.security.gate import Gate
 from hanse.settings import node_settings
@@ -40,6 +43,8 @@ COMPRESS_FROM_BYTES = 2048
 COMPRESS_IN_THREAD_FROM_BYTES = 128 * 1024
 COMPRESSION_LEVEL = 3
 _GZIP = 16 + zlib.MAX_WBITS
+_OPAQUE_ID = istr("X-Opaque-Id")
+_RUN_AS = istr("es-security-runas-user")
 _PLAIN = Negotiated("application/json", False, "")
 
 
@@ -60,7 +65,7 @@ class Connection(web.RequestHandler):
         name = transport.get_extra_info("peername")
         self.address = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else ""
         self.peer_certificate = manager.peer_certificate(transport)
-        self.cancellable: asyncio.Task[Any] | None = None
+        self.cancellable = False
         if manager.connected is not None:
             manager.connected(self)
 
@@ -71,7 +76,7 @@ class Connection(web.RequestHandler):
             self.transport.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        running = getattr(self, "cancellable", None)
+        running = self._task_handler if getattr(self, "cancellable", False) else None
         super().connection_lost(exc)
         if running is not None:
             running.cancel()
@@ -85,20 +90,16 @@ class Connection(web.RequestHandler):
         else:
             error = IllegalArgumentError("invalid HTTP request")
         log.debug("refused what is no HTTP request", address=self.address, error=str(exc))
-        response = error_response(error)
-        answer = web.Response(
-            body=response.rendered(),
-            status=status if status < 500 else 400,
-            headers={"X-elastic-product": "Elasticsearch", "Content-Type": "application/json", "Server": "Hanse"},
-        )
-        answer.force_close()
-        return answer
+        body = error_response(error).rendered()
+        answer = Answer(status if status < 500 else 400, "application/json", body, [])
+        answer.close()
+        return answer  # type: ignore[return-value]
 
 
 class _Server(web.Server):
     """aiohttp's low-level server with our connections."""
 
-    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], **limits: Any) -> None:
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[Any]], **limits: Any) -> None:
         self.peer_certificate: Callable[[asyncio.BaseTransport], Any] = limits.pop("peer_certificate")
         self.connected: Callable[[Any], None] | None = limits.pop("connected")
         self._body_max: int = limits.pop("body_max")
@@ -149,7 +150,7 @@ class HttpServer:
         self._server.pre_shutdown()
         await self._server.shutdown(CLOSE_WAIT_S)
 
-    async def _exchange(self, http: web.BaseRequest) -> web.Response:
+    async def _exchange(self, http: web.BaseRequest) -> Answer:
         uri = http.raw_path
         if not uri.startswith("/"):
             uri = http.rel_url.raw_path_qs
@@ -157,7 +158,7 @@ class HttpServer:
         headers, warnings = http.headers, list[str]()
         negotiated, parameters = _PLAIN, dict[str, str]()
         try:
-            negotiated = negotiate(headers.get("Accept"), headers.get("Content-Type"))
+            negotiated = negotiate(headers.get(ACCEPT), headers.get(CONTENT_TYPE))
             if query:
                 parameters = parse_query(query)
             response = await self._answer(http, uri, path, parameters, negotiated, warnings)
@@ -183,8 +184,8 @@ class HttpServer:
         assert isinstance(connection, Connection)
         identity = await self._gate.authenticate(
             HttpCredentials(
-                headers.get("Authorization"),
-                headers.get("es-security-runas-user"),
+                headers.get(AUTHORIZATION),
+                headers.get(_RUN_AS),
                 uri,
                 connection.peer_certificate,
                 connection.address,
@@ -197,7 +198,7 @@ class HttpServer:
         body = await self._body(http) if http.body_exists else b""
         if body and negotiated.unsupported is not None:
             return _unsupported(negotiated.unsupported)
-        origin = Origin("rest", connection.address, connection.peer_certificate, headers.get("X-Opaque-Id"))
+        origin = Origin("rest", connection.address, connection.peer_certificate, headers.get(_OPAQUE_ID))
         request = RestRequest(
             method,
             path,
@@ -209,7 +210,11 @@ class HttpServer:
             settings=self._settings,
             warnings=warnings,
         )
-        response = await self._handled(route, request, connection)
+        connection.cancellable = route.cancellable
+        try:
+            response = await route.handler(request)
+        finally:
+            connection.cancellable = False
         if not request.is_checked:
             request.check_parameters()
         return response
@@ -224,31 +229,27 @@ class HttpServer:
 
         return run
 
-    async def _handled(self, route: Route, request: RestRequest, connection: Connection) -> RestResponse:
-        if not route.cancellable:
-            return await route.handler(request)
-        connection.cancellable = asyncio.current_task()
-        try:
-            return await route.handler(request)
-        finally:
-            connection.cancellable = None
-
     async def _body(self, http: web.BaseRequest) -> bytes:
         """The whole body, decompressed, or 413."""
         announced = http.content_length
         if announced is not None and announced > self._body_max:
             raise self._too_long(announced)
-        if http.headers.get("Expect", "").lower() == "100-continue":
+        content = http.content
+        if not content.is_eof() and http.headers.get(EXPECT, "").lower() == "100-continue":
             await http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             http.writer.output_size = 0
         try:
-            return await http.read()
+            # What has come with the head is there already.
+            body = content.read_nowait() if content.is_eof() else await http.read()
         except web.HTTPRequestEntityTooLarge:
             raise self._too_long(announced or self._body_max + 1) from None
         except web.RequestPayloadError as error:
             raise IllegalArgumentError(
                 "the request body is incomplete or its Content-Encoding is not what it says"
             ) from error
+        if len(body) > self._body_max:
+            raise self._too_long(len(body))
+        return body
 
     def _too_long(self, size: int) -> ContentTooLongError:
         return ContentTooLongError(
@@ -277,29 +278,28 @@ class HttpServer:
         parameters: dict[str, str],
         negotiated: Negotiated,
         warnings: list[str],
-    ) -> web.Response:
+    ) -> Answer:
         try:
             body, content_type = rendered(response, parameters, negotiated)
         except Exception as error:
             response = unexpected_response(error, http.raw_path)
             body, content_type = response.rendered(), "application/json"
-        headers = {"X-elastic-product": "Elasticsearch", "Content-Type": content_type, "Server": "Hanse"}
-        opaque_id = http.headers.get("X-Opaque-Id")
+        headers: list[tuple[str, str]] = []
+        opaque_id = http.headers.get(_OPAQUE_ID)
         if opaque_id is not None:
-            headers["X-Opaque-Id"] = opaque_id
-        if len(body) >= COMPRESS_FROM_BYTES and self._compresses and "gzip" in http.headers.get("Accept-Encoding", ""):
+            headers.append((_OPAQUE_ID, opaque_id))
+        if len(body) >= COMPRESS_FROM_BYTES and self._compresses and "gzip" in http.headers.get(ACCEPT_ENCODING, ""):
             body = await _compressed(body)
-            headers["Content-Encoding"] = "gzip"
-        answer = web.Response(body=body, status=response.status, headers=headers)
+            headers.append((CONTENT_ENCODING, "gzip"))
         if response.headers:
             for name, values in response.headers.items():
-                for value in (values,) if isinstance(values, str) else values:
-                    answer.headers.add(name, value)
+                headers += [(name, value) for value in ((values,) if isinstance(values, str) else values)]
         for text in dict.fromkeys(warnings):
-            answer.headers.add("Warning", f'{self._warning_agent} "{_header_text(text)}"')
+            headers.append(("Warning", f'{self._warning_agent} "{_header_text(text)}"'))
+        answer = Answer(response.status, content_type, body, headers)
         if not http.content.is_eof():
             # Nobody reads the rest of this body, so the connection cannot carry another request.
-            answer.force_close()
+            answer.close()
         return answer
 
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cmp_to_key
-from time import perf_counter
+from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -41,7 +39,7 @@ from hanse.search.query_phase import ShardHits, comparable, run_query
 from hanse.search.request import Hit, SearchRequest, SearchResult, ShardFailure
 from hanse.search.sort import comparator
 from hanse.search.top_hits import Found
-from hanse.search.views import ShardView, open_views
+from hanse.search.views import OpenViews, ShardView
 from hanse.transport.actions import Call, Target
 
 if TYPE_CHECKING:
@@ -57,8 +55,7 @@ BODY_ON_LOOP_BYTES_MAX = 65_536
 _WHOLE_REQUEST = (ParsingError, XContentParseError, JsonParseError, ActionRequestValidationError)
 
 
-@dataclass(slots=True)
-class Answered:
+class Answered(msgspec.Struct):
     """A shard's part of a search after its query phase."""
 
     view: ShardView
@@ -79,7 +76,7 @@ async def search_local(
     elif contexts is not None and request.scroll is not None:
         return await contexts.start_scroll(indices, call, body, request)
     else:
-        with open_views(indices, call.targets, request.routing, request.preference) as (views, failures):
+        with OpenViews(indices, call.targets, request.routing, request.preference) as (views, failures):
             result = await search_views(views, failures, body, request)
     result.took_ms = int((perf_counter() - started) * 1000)
     return result
@@ -111,7 +108,7 @@ def _check_boosted(indices: Indices, body: SearchBody, request: SearchRequest) -
 async def search_views(
     views: Sequence[ShardView], failures: list[ShardFailure], body: SearchBody, request: SearchRequest
 ) -> SearchResult:
-    now_ms = request.now_ms if request.now_ms is not None else int(datetime.now(UTC).timestamp() * 1000)
+    now_ms = request.now_ms if request.now_ms is not None else time_ns() // 1_000_000
     result = await query_views(views, failures, body, request, now_ms)
     if result.failed:
         check_failures(result, request)
@@ -244,8 +241,7 @@ def _is_short(view: ShardView, plan: Plan, body: SearchBody, limit: int) -> bool
         return True
     if plan.context.is_costly or len(plan.keys) > 1:
         return False
-    touched = sum(searcher.doc_freq(slot, value) for slot, value in plan.context.looked_up)
-    return touched <= DOCUMENTS_ON_LOOP_MAX
+    return plan.touched(searcher) <= DOCUMENTS_ON_LOOP_MAX
 
 
 async def _reduced(
@@ -279,7 +275,7 @@ async def _reduced(
         result.profile = [_profile(shard, request.cluster_alias) for shard in answered]
     result.num_reduce_phases = reduce_phases(len(answered), request.batched_reduce_size)
     chosen = _page(answered, body, request.final_reduce)
-    count = sum(len(found) for _, found, _ in chosen)
+    count = sum([len(part.found) for part in chosen])
     if count > (HITS_ON_LOOP_MAX if body.is_plain and not body.sort else WORKED_HITS_ON_LOOP_MAX):
         fetched = await asyncio.get_running_loop().run_in_executor(None, _fetched, chosen, body, request)
     elif count:
@@ -306,24 +302,33 @@ def reduce_phases(shards: int, batch: int) -> int:
     return -(-(shards - batch) // (batch - 1)) + 1
 
 
-Chosen = tuple[Answered, list[tuple[int, Found]], list[Any]]
+class Chosen(msgspec.Struct):
+    """Hits of one shard to fetch; `ranks` are their places in the answer."""
+
+    shard: Answered
+    ranks: list[int]
+    found: list[Found]
+    collapsed: list[Any]
 
 
 def _page(answered: list[Answered], body: SearchBody, final: bool) -> list[Chosen]:
-    """The hits to fetch, by shard, each with its rank in the answer."""
+    """The hits to fetch, by shard."""
     start, end = (body.from_ if final else 0), body.from_ + body.size
     if len(answered) == 1:
         only = answered[0]
         hits = only.hits.hits[start:end]
-        return [(only, list(enumerate(hits)), only.hits.collapsed[start:end])] if hits else []
+        return [Chosen(only, list(range(len(hits))), hits, only.hits.collapsed[start:end])] if hits else []
     merged = _merged(answered, body)
     if body.collapse is not None:
         merged = _first_of_each(merged)
     by_shard: dict[int, Chosen] = {}
     for rank, (number, found, collapsed) in enumerate(merged[start:end]):
-        chosen = by_shard.setdefault(number, (answered[number], [], []))
-        chosen[1].append((rank, found))
-        chosen[2].append(collapsed)
+        chosen = by_shard.get(number)
+        if chosen is None:
+            chosen = by_shard[number] = Chosen(answered[number], [], [], [])
+        chosen.ranks.append(rank)
+        chosen.found.append(found)
+        chosen.collapsed.append(collapsed)
     return list(by_shard.values())
 
 
@@ -355,14 +360,14 @@ def _fetched(chosen: list[Chosen], body: SearchBody, request: SearchRequest) -> 
     """The hits in the order of the answer, and the shards whose hits could not be read."""
     hits: dict[int, Hit] = {}
     failures: list[ShardFailure] = []
-    for shard, ranked, collapsed in chosen:
-        outcome = _fetch_shard(shard, [found for _, found in ranked], collapsed, body, request)
+    for part in chosen:
+        outcome = _fetch_shard(part.shard, part.found, part.collapsed, body, request)
         if isinstance(outcome, ShardFailure):
             failures.append(outcome)
         elif len(chosen) == 1:
             return outcome, failures
         else:
-            hits.update(zip((rank for rank, _ in ranked), outcome, strict=True))
+            hits.update(zip(part.ranks, outcome, strict=True))
     return [hits[rank] for rank in sorted(hits)], failures
 
 

@@ -43,11 +43,6 @@ def count(searcher: tantivy.Searcher, query: tantivy.Query) -> int:
     return int(result.count)
 
 
-def integers(searcher: tantivy.Searcher, column: str, addresses: list[tantivy.DocAddress]) -> list[int]:
-    """The values of a column that every document has."""
-    return [int(value or 0) for value in searcher.fast_field_values(column, addresses)]
-
-
 def column_range(
     schema: tantivy.Schema,
     column: str,

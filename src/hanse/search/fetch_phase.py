@@ -7,9 +7,9 @@ Tests: tests/search/test_fetch_phase.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import orjson
 import tantivy
 
@@ -20,7 +20,7 @@ from hanse.search.aggregation import TopHits
 from hanse.search.body import SearchBody, parse_request
 from hanse.search.document_fields import docvalue_fields, requested_fields, stored_fields
 from hanse.search.field_selection import SourceFilter, filter_source, restrict_source
-from hanse.search.float_text import score_text
+from hanse.search.float_text import score_json
 from hanse.search.highlight import Highlighter
 from hanse.search.plan import Plan
 from hanse.search.query.context import MUST, Part, unscored
@@ -33,8 +33,7 @@ from hanse.search.top_hits import Found, ShardSearch
 _NO_FIELDS = ("_none_",)
 
 
-@dataclass(slots=True)
-class Place:
+class Place(msgspec.Struct):
     """Where hits come from, as the answer names it."""
 
     index: str
@@ -77,10 +76,10 @@ def _plain_hits(
     dumps = orjson.dumps
     for rank, (hit, document) in enumerate(zip(found, documents, strict=True)):
         score = hit.score
-        middle = b',"_score":null' if score is None else b',"_score":' + score_text(score).encode()
-        if document.routing is not None:
-            middle += b',"_routing":' + dumps(document.routing)
-        json = b"".join((head, dumps(document.id), middle, b',"_source":', document.source, b"}"))
+        shown = b"null" if score is None else score_json(score)
+        routing = b"" if document.routing is None else b',"_routing":' + dumps(document.routing)
+        parts = (head, dumps(document.id), b',"_score":', shown, routing, b',"_source":', document.source, b"}")
+        json = b"".join(parts)
         hits.append(Hit(json, score, (), index, shard, rank, cluster))
     return hits
 
@@ -103,7 +102,7 @@ class _Renderer:
         self._found = found
         self._collapsed = collapsed
         self._searcher = reader.searcher
-        search = ShardSearch(reader.searcher, reader.schema, plan.hits)
+        search = ShardSearch(reader, plan.hits)
         self._names = {name: search.matching(query, found) for name, query in plan.named.items()}
         self._highlighter = None if body.highlight is None else Highlighter(body.highlight, plan)
         self._source = _effective_source(body, plan)
@@ -138,7 +137,7 @@ class _Renderer:
             members.append(_member("_version", document.version))
         if body.seq_no_primary_term:
             members += [_member("_seq_no", document.seq_no), _member("_primary_term", document.primary_term)]
-        members.append(b'"_score":' + (b"null" if hit.score is None else score_text(hit.score).encode()))
+        members.append(b'"_score":' + (b"null" if hit.score is None else score_json(hit.score)))
         if document.routing is not None and body.stored_fields != _NO_FIELDS:
             members.append(_member("_routing", document.routing))
         members += self._ignored_member(document)
@@ -226,7 +225,7 @@ def _member(name: str, value: Any) -> bytes:
 
 
 def _sort_value(key: Any, value: Any) -> bytes:
-    return score_text(value).encode() if key.kind == "score" and value is not None else orjson.dumps(value)
+    return score_json(value) if key.kind == "score" and value is not None else orjson.dumps(value)
 
 
 def _effective_source(body: SearchBody, plan: Plan) -> SourceFilter:
@@ -249,7 +248,7 @@ def bucket_hits(reader: ShardReader, plan: Plan, query: tantivy.Query, settings:
     keys = tuple(bind(plan.context, key) for key in body.sort or _score_order())
     limit = body.from_ + body.size
     part = Part(tantivy.Query.boolean_query([(MUST, query), (MUST, unscored(plan.visible))]))
-    search = ShardSearch(reader.searcher, reader.schema, part)
+    search = ShardSearch(reader, part)
     total = search.count()
     found = search.by_keys(keys, max(1, limit))
     if any(key.kind == "score" for key in keys):

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 
 @lru_cache(maxsize=8192)
-def score_text(score: float) -> str:
+def score_json(score: float) -> bytes:
     """`1.3862942`, `1.0`, `0.0`, as Elasticsearch writes floats."""
     wanted = ctypes.c_float(score).value
     text = f"{wanted:.9g}"
@@ -21,8 +21,8 @@ def score_text(score: float) -> str:
             break
     if "e" in text:
         mantissa, _, exponent = text.partition("e")
-        return _with_exponent(mantissa, int(exponent), wanted)
-    return text if "." in text else text + ".0"
+        text = _with_exponent(mantissa, int(exponent), wanted)
+    return (text if "." in text else text + ".0").encode()
 
 
 def _with_exponent(mantissa: str, exponent: int, value: float) -> str:

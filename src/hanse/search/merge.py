@@ -18,7 +18,7 @@ from hanse.search.aggregation import finish as finish_aggregations
 from hanse.search.aggregation import merge_partials
 from hanse.search.body import SearchBody, parse_request
 from hanse.search.failures import failure_object, grouped
-from hanse.search.float_text import score_text
+from hanse.search.float_text import score_json
 from hanse.search.request import Hit, SearchRequest, SearchResult
 from hanse.search.sort import comparator
 
@@ -132,7 +132,7 @@ def render(result: SearchResult, request: SearchRequest, status: int | None = No
     if result.clusters is not None:
         parts.append(b'"_clusters":' + orjson.dumps(result.clusters) + b",")
     parts.append(b'"hits":{' + _total(result, request))
-    parts.append(b'"max_score":' + (b"null" if result.max_score is None else score_text(result.max_score).encode()))
+    parts.append(b'"max_score":' + (b"null" if result.max_score is None else score_json(result.max_score)))
     parts.append(b',"hits":[' + b",".join([hit.json for hit in result.hits]) + b"]}")
     aggregations = final_aggregations(result, request)
     if aggregations is not None:

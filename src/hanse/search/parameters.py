@@ -89,14 +89,14 @@ def search_request(
     indices: tuple[str, ...], options: IndicesOptions, parameters: Mapping[str, str], body: bytes
 ) -> SearchRequest:
     """The search that path, query string and body ask for. A point in time in the body names the indices."""
-    members: dict[str, Any] = {"indices": indices, "options": options, "body": body}
+    members: dict[str, Any] = {}
     if parameters:
         _fold(parameters, members)
     if members.get("total_hits_as_int") and b'"track_total_hits"' in body:
         _check_exact_totals(load_object(body))
     if b'"pit"' in body:
-        _take_pit_indices(members, body)
-    return SearchRequest(**members)
+        indices, options = _pit_indices(indices, options, body)
+    return SearchRequest(indices, options, body, **members)
 
 
 def _fold(parameters: Mapping[str, str], members: dict[str, Any]) -> None:
@@ -175,17 +175,18 @@ def _check_exact_totals(members: dict[str, Any]) -> None:
         )
 
 
-def _take_pit_indices(members: dict[str, Any], body: bytes) -> None:
+def _pit_indices(
+    indices: tuple[str, ...], options: IndicesOptions, body: bytes
+) -> tuple[tuple[str, ...], IndicesOptions]:
     pit = load_object(body).get("pit")
     if not isinstance(pit, dict) or not isinstance(pit.get("id"), str):
-        return
-    if members["indices"]:
+        return indices, options
+    if indices:
         raise ActionRequestValidationError.of(
             "[indices] cannot be used with point in time. Do not specify any index with point in time."
         )
-    members["indices"] = indices_of(pit["id"])
     # An index that was deleted meanwhile must not hide the others.
-    members["options"] = msgspec.structs.replace(members["options"], ignore_unavailable=True)
+    return indices_of(pit["id"]), msgspec.structs.replace(options, ignore_unavailable=True)
 
 
 def count_request(

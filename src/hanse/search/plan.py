@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import tantivy
 
 import hanse.search.query  # noqa: F401  (registers every query type)
@@ -53,14 +54,22 @@ class Plan:
     named: dict[str, tantivy.Query] = field(default_factory=dict)
     matched: list[Matched] = field(default_factory=list)
     compile_filter: Callable[[dict[str, Any]], tantivy.Query] = lambda _: tantivy.Query.empty_query()
+    known_touched: tuple[tantivy.Searcher, int] | None = None
 
     @property
     def is_reusable(self) -> bool:
         return not (self.context.depends_on_now or self.context.depends_on_searcher)
 
+    def touched(self, searcher: tantivy.Searcher) -> int:
+        """How many documents the terms of the query lead to at most; remembered for the searcher asked last."""
+        known = self.known_touched
+        if known is None or known[0] is not searcher:
+            known = (searcher, sum(searcher.doc_freq(slot, value) for slot, value in self.context.looked_up))
+            self.known_touched = known
+        return known[1]
 
-@dataclass(slots=True)
-class Shape:
+
+class Shape(msgspec.Struct):
     """What a plan is built for; plans are reused while it is the same."""
 
     index: str

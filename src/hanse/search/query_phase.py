@@ -7,9 +7,9 @@ Tests: tests/search/test_query_phase.py, tests/search/test_sorting.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import orjson
 import tantivy
 
@@ -29,14 +29,13 @@ SHARD_BASE_BITS = 40
 """Positions of all shards of a search in one number: the shard's ordinal above, the seq_no below."""
 
 
-@dataclass(slots=True)
-class ShardHits:
-    hits: list[Found] = field(default_factory=list)
+class ShardHits(msgspec.Struct):
+    hits: list[Found] = []
     total: int | None = None
     max_score: float | None = None
     aggregations: dict[str, Any] | None = None
     terminated_early: bool | None = None
-    collapsed: list[Any] = field(default_factory=list)
+    collapsed: list[Any] = []
 
 
 def run_query(reader: ShardReader, body: SearchBody, plan: Plan, limit: int, ordinal: int = 0) -> ShardHits:
@@ -56,7 +55,7 @@ def run_query(reader: ShardReader, body: SearchBody, plan: Plan, limit: int, ord
 def _top(
     reader: ShardReader, body: SearchBody, plan: Plan, part: Part, limit: int, ordinal: int, result: ShardHits
 ) -> None:
-    search = ShardSearch(reader.searcher, reader.schema, part, lambda key, at: _source_values(reader, key, at))
+    search = ShardSearch(reader, part, lambda key, at: _source_values(reader, key, at))
     counted = body.counted_up_to != 0
     if limit == 0:
         result.total = search.count() if counted else None
@@ -70,7 +69,7 @@ def _top(
             complete = plan.after is None and len(result.hits) < limit
             result.total = len(result.hits) if complete else search.count()
     else:
-        top = search.by_score(max(limit, window_of(body.rescore)), counted)
+        top = search.by_score(max(limit, window_of(body.rescore)) if body.rescore else limit, counted)
         result.hits, result.total = top.hits, top.count
         if body.rescore:
             result.hits = rescore(search, body.rescore, plan, result.hits)[:limit]
@@ -154,7 +153,7 @@ def _above(reader: ShardReader, min_score: float, part: Part) -> Part:
         return Part(tantivy.Query.empty_query(), 0.0, matches_none=True)
     if len(addresses) == count:
         return part
-    positions = engine.integers(reader.searcher, POSITION_SLOT, addresses)
+    positions = reader.positions.of(addresses)
     return _restricted(part, tantivy.Query.term_set_query(reader.schema, POSITION_SLOT, positions))
 
 

@@ -76,7 +76,7 @@ class ShardFailure(msgspec.Struct, omit_defaults=True):
     index_uuid: str | None = None
 
 
-class Hit(msgspec.Struct, array_like=True):
+class Hit(msgspec.Struct, array_like=True, gc=False):
     """One hit, rendered. `sort` are comparable values (None is missing) in the order of the request's sort."""
 
     json: bytes

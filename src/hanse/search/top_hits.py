@@ -11,14 +11,15 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cmp_to_key
 from itertools import groupby
 from typing import Any
 
+import msgspec
 import tantivy
 
 from hanse.errors import IllegalArgumentError
+from hanse.index.shard import ShardReader
 from hanse.search import engine
 from hanse.search.key_conditions import KeyConditions, comparator
 from hanse.search.query.context import MUST, MUST_NOT, Part, unscored
@@ -36,8 +37,7 @@ LoadValues = Callable[[BoundKey, list[int]], list[list[Any]]]
 Row = tuple[tuple[Any, ...], tantivy.DocAddress]
 
 
-@dataclass(slots=True)
-class Found:
+class Found(msgspec.Struct, gc=False):
     """One hit before it is fetched."""
 
     values: tuple[Any, ...]
@@ -46,8 +46,7 @@ class Found:
     address: tantivy.DocAddress
 
 
-@dataclass(slots=True)
-class Top:
+class Top(msgspec.Struct):
     hits: list[Found]
     count: int | None
     """All matches of the query, None when they were not counted."""
@@ -56,15 +55,14 @@ class Top:
 class ShardSearch:
     """Ordered reading of one shard's matches of one query."""
 
-    def __init__(
-        self, searcher: tantivy.Searcher, schema: tantivy.Schema, part: Part, load: LoadValues | None = None
-    ) -> None:
+    def __init__(self, reader: ShardReader, part: Part, load: LoadValues | None = None) -> None:
         self._load = load
-        self._searcher = searcher
-        self._schema = schema
+        self._searcher = reader.searcher
+        self._schema = reader.schema
+        self._positions = reader.positions.of
         self._part = part
         self._query = part.query
-        self._conditions = KeyConditions(searcher, schema)
+        self._conditions = KeyConditions(reader.searcher, reader.schema)
 
     def count(self) -> int:
         if self._part.matches_none:
@@ -79,7 +77,7 @@ class ShardSearch:
         if part.score is not None or part.is_uniform:
             return self._by_position(limit, counted)
         segmented = self._searcher.num_segments > 1
-        rows, count = engine.best(self._searcher, self._query, limit, counted=counted or segmented)
+        rows, count = self._best(limit, counted or segmented)
         complete = segmented and count <= COMPLETE_TIES_MAX
         if complete and len(rows) < count:
             rows = engine.best(self._searcher, self._query, count).rows
@@ -90,8 +88,15 @@ class ShardSearch:
             del found[limit:]
         return Top(found, count if counted else None)
 
-    def _positions(self, addresses: list[tantivy.DocAddress]) -> list[int]:
-        return engine.integers(self._searcher, POSITION_SLOT, addresses)
+    def _best(self, limit: int, counted: bool) -> engine.Rows:
+        """The engine skips what cannot be among the best unless it has to count, so matches are counted once."""
+        known = self._part.known_count
+        if known is not None and known[0] is self._searcher:
+            return engine.Rows(engine.best(self._searcher, self._query, limit).rows, known[1])
+        found = engine.best(self._searcher, self._query, limit, counted=counted)
+        if counted:
+            self._part.known_count = (self._searcher, found.total)
+        return found
 
     def _by_position(self, limit: int, counted: bool) -> Top:
         """Every match has the same score: the order of writing decides."""

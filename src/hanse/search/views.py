@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
 from typing import Any
+
+import msgspec
 
 from hanse.errors import HanseError, IndexNotFoundError, ShardFailedError
 from hanse.index.service import IndexService, Indices
@@ -18,8 +19,7 @@ from hanse.transport.actions import Target, Targets
 SHARDS = "_shards:"
 
 
-@dataclass(slots=True)
-class ShardView:
+class ShardView(msgspec.Struct):
     """One shard to search. `ordinal` is its number among all shards of the search."""
 
     reader: ShardReader
@@ -48,16 +48,23 @@ class ShardView:
         )
 
 
-@contextmanager
-def open_views(
-    indices: Indices, targets: Targets, routing: str | None = None, preference: str | None = None
-) -> Iterator[tuple[list[ShardView], list[ShardFailure]]]:
+class OpenViews:
     """Views of the shards of all targets, in the order of index and shard; closed at the end."""
-    views, failures = acquire_views(indices, targets, routing, preference)
-    try:
-        yield views, failures
-    finally:
-        release(views)
+
+    __slots__ = ("_found",)
+
+    def __init__(
+        self, indices: Indices, targets: Targets, routing: str | None = None, preference: str | None = None
+    ) -> None:
+        self._found = acquire_views(indices, targets, routing, preference)
+
+    def __enter__(self) -> tuple[list[ShardView], list[ShardFailure]]:
+        return self._found
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        release(self._found[0])
 
 
 def acquire_views(

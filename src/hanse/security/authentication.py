@@ -7,7 +7,6 @@ Tests: tests/security/test_authentication.py.
 
 from __future__ import annotations
 
-import base64
 import binascii
 from typing import Any
 
@@ -106,6 +105,6 @@ def _api_key(value: str) -> tuple[str, str]:
 
 def _decode(value: str) -> str | None:
     try:
-        return base64.b64decode(value, validate=True).decode()
+        return binascii.a2b_base64(value, strict_mode=True).decode()
     except (binascii.Error, ValueError):
         return None

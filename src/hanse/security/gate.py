@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any
 
 import msgspec
@@ -116,7 +116,7 @@ class Gate:
         """Who sends this HTTP request. Raises SecurityError 401."""
         return await self._authenticator.authenticate(request) if self.enabled else UNSECURED
 
-    async def run(
+    def run(
         self,
         action: Action[Any, Any],
         request: Any,
@@ -124,9 +124,9 @@ class Gate:
         origin: Origin,
         *,
         warnings: list[str] | None = None,
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
         """Runs an action for a caller, or raises what forbids it."""
-        return await self._run(action, request, identity, origin, [] if warnings is None else warnings, None)
+        return self._run(action, request, identity, origin, [] if warnings is None else warnings, None)
 
     async def run_encoded(self, action_name: str, payload: bytes, identity: Identity, origin: Origin) -> bytes:
         """The same for a peer's message. What can be refused by name is refused before the payload is read."""
@@ -369,18 +369,18 @@ class Gate:
                     return Targets((), split.remotes, (), False)
                 parts = split.local
         beside_remotes = split is not None and bool(split.remotes)
-        asked = names.Asked(action.name, parts, options, action.creates, beside_remotes)
-        local = self._resolve_local(asked, identity, permission, ceiling)
+        # beside_remotes changes only whether nothing is refused, so it is part of the key.
+        key = (permission.key, self._catalogue.version, action.name, parts, options, beside_remotes)
+        local = self._decisions.get(key)
+        if local is None:
+            asked = names.Asked(action.name, parts, options, action.creates, beside_remotes)
+            local = self._resolve_local(key, asked, identity, permission, ceiling)
         return Targets(local, split.remotes if split is not None else {}, parts)
 
     def _resolve_local(
-        self, asked: names.Asked, identity: Identity, permission: Permission, ceiling: Ceiling | None
+        self, key: Any, asked: names.Asked, identity: Identity, permission: Permission, ceiling: Ceiling | None
     ) -> tuple[Target, ...]:
-        # beside_remotes changes only whether nothing is refused, so it is part of the key.
-        key = (permission.key, self._catalogue.version, asked.action, asked.parts, asked.options, asked.beside_remotes)
-        found = self._decisions.get(key)
-        if found is not None:
-            return found
+        """A decision made afresh, and kept under `key` unless it depends on the time."""
         volatile = names.is_volatile(asked.parts)
         if volatile or any("::" in part for part in asked.parts):
             parts = names.prepare(asked.parts, self._now_ms() if volatile else 0)

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from hanse.errors import IllegalArgumentError, IndexClosedError, IndexNotFoundError
 from hanse.security import date_math
 from hanse.security.patterns import NamePatterns, is_pattern
@@ -36,8 +38,7 @@ class NotGrantedError(Exception):
         self.names = tuple(names)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What is to be resolved: an action on the local parts of an expression."""
 
     action: str

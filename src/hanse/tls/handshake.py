@@ -1,4 +1,4 @@
-"""asyncio's TLS with two things it lacks: a refused peer is told why, and so are we.
+"""asyncio's TLS with two things it lacks: a refused peer is told why, and so are we; and reading without waste.
 
 Theory of operation. `SSLProtocol` stands between the socket and our protocol. When a handshake fails OpenSSL leaves an
 alert in the outgoing buffer and asyncio before July 2026 aborts the connection without sending it (gh-98078), so the
@@ -36,6 +36,8 @@ from hanse.tls.ssl_settings import TRANSPORT
 from hanse.tls.trust_restrictions import RestrictedTrustError, TrustRestrictions
 
 HANDSHAKE_TIMEOUT_S = 10.0
+RECORD_BYTES_MAX = 2**14
+"""What one TLS record holds at most (RFC 8446, 5.1); a read never gives more than one."""
 LINGER_S = 1.0
 LINGER_BYTES_MAX = 256 * 1024
 """What is read and thrown away after a refusal, before the connection is cut."""
@@ -46,6 +48,9 @@ _NEEDED_METHODS = (
     "_set_state",
     "_wakeup_waiter",
     "_get_app_transport",
+    "_do_read__copied",
+    "_call_eof_received",
+    "_start_shutdown",
 )
 
 
@@ -82,6 +87,7 @@ class TlsProtocol(_SSLProtocol):  # type: ignore[misc]
     """
 
     _transport: asyncio.Transport | None
+    _incoming: ssl.MemoryBIO
     _outgoing: ssl.MemoryBIO
     _sslobj: ssl.SSLObject
     _server_side: bool
@@ -150,6 +156,22 @@ class TlsProtocol(_SSLProtocol):  # type: ignore[misc]
                 self._refuse(PlaintextError(first_bytes))
                 return
         super().buffer_updated(nbytes)
+
+    def _do_read__copied(self) -> None:
+        """As asyncio's, but without asking for a record that has not come: each time that costs an exception."""
+        chunks, chunk = [], b"?"
+        try:
+            while chunk := self._sslobj.read(RECORD_BYTES_MAX):
+                chunks.append(chunk)
+                if not self._incoming.pending:
+                    break
+        except sslproto.SSLAgainErrors:
+            pass  # a part of a record has come
+        if chunks:
+            self._app_protocol.data_received(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+        if not chunk:  # the other side said that it sends no more
+            self._call_eof_received()
+            self._start_shutdown()
 
     def eof_received(self) -> bool | None:
         if self._refused:

@@ -9,7 +9,7 @@ Tests: tests/transport/test_actions.py; tests/house/test_one_gate.py finds any w
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -142,8 +142,7 @@ class Targets(msgspec.Struct, frozen=True):
         return tuple(target.index for target in self.local)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """Where a call came from. `kind` is rest, transport or local; `peer` describes the calling node's certificate."""
 
     kind: str = "local"
@@ -156,8 +155,7 @@ class Origin:
     """The task at the calling node, `node:number`, of which this is a part: to be believed of members only."""
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """What a handler gets beside its request. Created by the gate alone."""
 
     action: Action[Any, Any]
@@ -166,7 +164,7 @@ class Call:
     targets: Targets
     run: Callable[[Action[Any, Any], Any], Awaitable[Any]]
     """Runs a sub-action as the same caller, through the gate."""
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = []
     """Texts for Warning headers of the REST answer."""
     task_id: int = 0
     peer: str = ""

@@ -9,9 +9,9 @@ Tests: tests/transport/test_server.py.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import structlog
 
 from hanse.errors import (
@@ -147,7 +147,7 @@ class ServedConnection(Channel):
 
     def _established(self, established: Established) -> None:
         self.peer = established.peer
-        self._origin = dataclasses.replace(self._origin, cluster_uuid=established.peer.cluster_uuid)
+        self._origin = msgspec.structs.replace(self._origin, cluster_uuid=established.peer.cluster_uuid)
         self._timer.cancel()
         self._timer = self.loop.call_later(SILENCE_S, self._check_silence)
         self.open_frames(SERVING, {Request: self._take_request, Cancel: self._take_cancel, Ping: self._take_ping})

@@ -35,6 +35,8 @@ class Part:
     matches_none: bool = False
     known_score: tuple[tantivy.Searcher, float] | None = None
     """What the one score of a uniform query was, and in which searcher."""
+    known_count: tuple[tantivy.Searcher, int] | None = None
+    """How many documents matched, and in which searcher: the engine need not count them again."""
 
 
 @dataclass(slots=True)

@@ -27,6 +27,8 @@ class ReservedRealm:
         self._store = store
         self._realm = RealmRef(TYPE, TYPE, node_name)
         self._enabled = enabled
+        self._accounts: dict[str, tuple[dict[str, Any] | None, Account]] = {}
+        """By name, each with the stored entry it was made of; entries never change, they are replaced."""
 
     def knows(self, username: str) -> bool:
         return username in RESERVED_USERS
@@ -34,7 +36,11 @@ class ReservedRealm:
     def find(self, username: str) -> Account | None:
         if not self._enabled or username not in RESERVED_USERS:
             return None
-        return reserved_account(username, self._store.users().get(username), self._realm)
+        stored = self._store.users().get(username)
+        kept = self._accounts.get(username)
+        if kept is None or kept[0] is not stored:
+            kept = self._accounts[username] = (stored, reserved_account(username, stored, self._realm))
+        return kept[1]
 
 
 def reserved_account(username: str, stored: dict[str, Any] | None, realm: RealmRef) -> Account:
