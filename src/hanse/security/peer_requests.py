@@ -21,14 +21,19 @@ class PutRemotePeer(msgspec.Struct, frozen=True):
 
 
 class Explain(msgspec.Struct, frozen=True):
-    """May this user do this? `roles` and `realm` are given for a user whom this cluster's realms need not know."""
+    """May this user do this? `action` is an action's name, or `search` or `replication`.
+
+    `roles` and `realm` are given for a user whom this cluster's realms need not know; `dn` instead of a name for one
+    who is known by certificate.
+    """
 
     username: str
-    action: str = "indices:data/read/search"
+    action: str = "search"
     indices: tuple[str, ...] = ()
     peer: str | None = None
     roles: tuple[str, ...] | None = None
     realm: str | None = None
+    dn: str | None = None
 
 
 PUT_REMOTE_PEER = Action(_SECURITY + "remote_peer/put", PutRemotePeer, Answer, Scope.CLUSTER)

@@ -121,6 +121,19 @@ class PkiRealm:
             known = self._remembered[certificate] = (mappings, authorities, identity)
         return known[2]
 
+    def user_of_subject(self, subject: str) -> Identity:
+        """Whom a certificate with this subject (RFC 4514) would stand for if it were verified: for explanations only.
+
+        Raises ValueError where it would be nobody.
+        """
+        return self._of_subject(subject, self._store.entries(KIND) or _NO_MAPPINGS)
+
+    def _of_subject(self, subject: str, mappings: Mapping[str, dict[str, Any]]) -> Identity:
+        username = username_of(subject, self._pattern)
+        metadata = {"pki_dn": subject}
+        roles = mapped_roles(mappings, MappedUser(username, self.name, subject, metadata=metadata))
+        return Identity(username, roles, self._realm, metadata=metadata)
+
     def _judge(
         self,
         certificate: PeerCertificate,
@@ -131,12 +144,10 @@ class PkiRealm:
         try:
             if authorities is not None and authorities.isdisjoint(certificate.proven_fingerprints):
                 raise ValueError("none of the realm's certificate authorities stands above it")
-            username = username_of(subject, self._pattern)
-            metadata = {"pki_dn": subject}
-            roles = mapped_roles(mappings, MappedUser(username, self.name, subject, metadata=metadata))
-            if not roles and self._is_own(certificate):
+            identity = self._of_subject(subject, mappings)
+            if not identity.roles and self._is_own(certificate):
                 raise ValueError("it is of the authority of this cluster's nodes and no role mapping names it")
-            return Identity(username, roles, self._realm, metadata=metadata)
+            return identity
         except ValueError as error:
             why = str(error)
         log.warning("a client certificate is not a user of the realm", realm=self.name, subject=subject, why=why)
