@@ -247,7 +247,7 @@ class Node:
         self._peers = security.peers
         self._peers.apply_settings(self._effective_settings())
         EnrollmentActions(self._enrollment_keys, lambda: [self._transport_address]).register(self.actions)
-        self._tasks.spawn("watch files of users and roles", security.files.watch())
+        self._watch_security_files = security.files.watch
         self._build_trust(security)
         tls = self._build_tls()
         self.gate = security.gate
@@ -322,7 +322,8 @@ class Node:
             judge=self._peers.revoked,
         )
         self._closers.append(self.remotes.close)
-        self.cluster.subscribe(self._settings_changed)
+        self._tasks.spawn("watch files of users and roles", self._watch_security_files(self.remotes.drop_revoked))
+        self.cluster.subscribe(self._state_changed)
         self.replication = Replication(self.cluster, self.indices, self.remotes, self._run_as)
         self.auto_follow = AutoFollow(self.cluster, self.remotes, self._run_as)
         actions = follow_actions.FollowActions(
@@ -340,7 +341,9 @@ class Node:
         state = self.cluster.state
         return Settings({**self.settings, **state.persistent, **state.transient})
 
-    def _settings_changed(self, old: ClusterState, new: ClusterState) -> None:
+    def _state_changed(self, old: ClusterState, new: ClusterState) -> None:
+        if old.customs is not new.customs:  # a peer that was disabled is not waited for
+            self.remotes.drop_revoked()
         if old.persistent != new.persistent or old.transient != new.transient:
             self.remotes.apply(self._effective_settings())
             self._peers.apply_settings(self._effective_settings())

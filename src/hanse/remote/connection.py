@@ -56,7 +56,7 @@ from hanse.transport.actions import Action, Empty, Lane
 from hanse.transport.connection import connect
 from hanse.transport.hello import Hello
 from hanse.transport.identity import SYSTEM, Identity
-from hanse.transport.pool import Peer
+from hanse.transport.pool import Judge, Peer
 
 log = structlog.get_logger(__name__)
 
@@ -81,9 +81,6 @@ def may_be_asked_again(action_name: str) -> bool:
     return action_name.startswith(_READS) and not action_name.startswith(_MOVING_READS)
 
 
-Judge = Callable[[PeerCertificate | None], str | None]
-
-
 class LinkLike(Protocol):
     """A Peer (sniff) or a Connection (proxy)."""
 
@@ -94,7 +91,13 @@ class LinkLike(Protocol):
     def peer_certificate(self) -> PeerCertificate | None: ...
 
     @property
+    def certificates(self) -> tuple[PeerCertificate | None, ...]: ...
+
+    @property
     def round_trip_s(self) -> float | None: ...
+
+    @property
+    def clock_skew_s(self) -> float | None: ...
 
     @property
     def is_open(self) -> bool: ...
@@ -177,6 +180,12 @@ class RemoteConnection:
         measured = (self._links[link].round_trip_s for link in self._strategy.links if link in self._links)
         return min((one for one in measured if one is not None), default=None)
 
+    @property
+    def clock_skew_s(self) -> float | None:
+        """How far the farthest clock over there is ahead of ours, by the word of the gateways."""
+        told = (self._links[link].clock_skew_s for link in self._strategy.links if link in self._links)
+        return max((one for one in told if one is not None), key=abs, default=None)
+
     def start(self) -> None:
         self._handle(Started())
 
@@ -246,9 +255,18 @@ class RemoteConnection:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
+    def drop_revoked(self) -> None:
+        """Closes the links to servers that must not be called any more: what waits for their answers ends now."""
+        for link in [*self._links.values()]:
+            if self._why_not(link) is not None:
+                self._tasks.spawn(f"close connection to remote cluster [{self.config.alias}]", link.close())
+
+    def _why_not(self, link: LinkLike) -> str | None:
+        return next((why for one in link.certificates if (why := self._judge(one)) is not None), None)
+
     async def _refuse_revoked(self, link: LinkLike) -> None:
         """A peer may be disabled while it is connected."""
-        why = self._judge(link.peer_certificate)
+        why = self._why_not(link)
         if why is not None:
             await link.close()
             raise ConnectTransportError(f"remote cluster [{self.config.alias}] is not called: {why}")
@@ -302,13 +320,13 @@ class RemoteConnection:
         link: LinkLike
         try:
             if self.config.mode == SNIFF:
-                link = await Peer.open(host, port, self._own, self._contexts, **how)
+                link = await Peer.open(host, port, self._own, self._contexts, judge=self._judge, **how)
             else:
                 link = await connect(host, port, self._own, self._contexts, lane=command.lane, **how)
         except HanseError as error:
             self._handle(DialFailed(command.link, error.reason))
             return
-        why = self._judge(link.peer_certificate)
+        why = self._why_not(link)
         if why is not None:
             await link.close()
             self._handle(DialFailed(command.link, why))
