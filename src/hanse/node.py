@@ -33,6 +33,7 @@ from hanse.index import document_actions
 from hanse.index.administration import register as index_administration
 from hanse.index.administration.statistics import node_statistics
 from hanse.index.service import Indices
+from hanse.remote import health as remote_health
 from hanse.remote import nodes as remote_nodes
 from hanse.remote import search as remote_search
 from hanse.remote import status as remote_status
@@ -264,13 +265,21 @@ class Node:
             self._registry_of_settings,
             version=version,
             validators=(validate_remote_settings,),
-            gauges={"indices": lambda: node_statistics(self.indices), "tls": tls.gauges},
+            gauges={
+                "indices": lambda: node_statistics(self.indices),
+                "tls": tls.gauges,
+                "remote_clusters": lambda: remote_health.gauges(self.remotes),
+            },
             after_update=self._verify_remotes,
             broken=self.indices.refusing_shards,
             begin_log_anew=self.indices.begin_log_anew,
         )
         cluster_administration.register(self.actions, self.cluster, administration)
-        report = HealthReport(self.cluster, {"tls_certificates": tls.indicator}, self.indices.refusing_shards)
+        indicators = {
+            "tls_certificates": tls.indicator,
+            "remote_clusters": lambda: remote_health.indicator(self.remotes),
+        }
+        report = HealthReport(self.cluster, indicators, self.indices.refusing_shards)
         report.register(self.actions)
 
     def _build_tls(self) -> SslActions:

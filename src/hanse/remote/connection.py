@@ -49,6 +49,7 @@ from hanse.remote.strategy import (
     WakeAfter,
     Woke,
 )
+from hanse.remote.trouble import Trouble, trouble_of
 from hanse.tasks import Tasks
 from hanse.tls.contexts import TlsContexts
 from hanse.tls.identity import PeerCertificate
@@ -133,6 +134,8 @@ class RemoteConnection:
         self._judge = judge
         self.last_error: str | None = None
         self.last_error_at: datetime | None = None
+        self.trouble = Trouble.UNREACHABLE
+        """Of what kind the last error is."""
         self.last_peer: Hello | None = None
         """A node of the cluster that answered last, kept when the connection is lost."""
         self.peer_before: Hello | None = None
@@ -324,11 +327,13 @@ class RemoteConnection:
             else:
                 link = await connect(host, port, self._own, self._contexts, lane=command.lane, **how)
         except HanseError as error:
+            self.trouble = trouble_of(error)
             self._handle(DialFailed(command.link, error.reason))
             return
         why = self._why_not(link)
         if why is not None:
             await link.close()
+            self.trouble = Trouble.PEER_DISABLED
             self._handle(DialFailed(command.link, why))
             return
         self._links[command.link] = link
@@ -343,6 +348,7 @@ class RemoteConnection:
                 raise NodeNotConnectedError("the connection was lost")
             answer = await asked.call(NODES, Empty(), SYSTEM, timeout_s=LIST_NODES_TIMEOUT_S)
         except HanseError as error:
+            self.trouble = trouble_of(error)
             self._handle(NodesFailed(link, error.reason))
             return
         self._handle(NodesListed(link, answer.nodes))

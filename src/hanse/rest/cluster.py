@@ -49,6 +49,7 @@ NODE_METRICS = frozenset(
         "indexing_pressure",
         "remote_cluster_server",
         "tls",
+        "remote_clusters",
         "_all",
     }
 )

@@ -167,7 +167,7 @@ async def connect(
         channel.cut("dialling was cancelled")
         raise
     if not channel.established.done():
-        raise ConnectTransportError(f"[][{target}] handshake failed: {channel.ended.result()}")
+        raise ConnectTransportError(f"[][{target}] handshake failed: {channel.ended.result()}") from channel.lost_by
     connection = Connection(channel, channel.established.result(), lane)
     if contexts is not None:
         contexts.hold(connection)
