@@ -1,6 +1,6 @@
 """REST of remote peers and explanations: `_security/remote_peer`, `_security/_explain`.
 
-Tests: tests/journeys/test_peer_ceilings.py.
+Tests: tests/rest/test_remote_peers.py, tests/journeys/test_peer_ceilings.py.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A certificate that several enabled peers match has to keep within all of them; o
 nothing. An authority that was accepted by invitation is never without a ceiling: without its peer it gets nothing.
 For other certificates that nobody listed the setting `xpack.security.remote_peer.default` decides. Without listed
 peers and with that setting at `allow` nothing is looked up at all.
-Tests: tests/security/test_peer_gate.py.
+Tests: tests/security/test_ceilings.py, tests/security/test_peer_gate.py, tests/journeys/test_through_a_ceiling.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Requests and actions of remote peers (`_security/remote_peer`) and of `_security/_explain`.
 
-Tests: tests/journeys/test_peer_ceilings.py.
+Tests: tests/security/test_peer_actions.py, tests/security/test_explanation.py.
 """
 
 from __future__ import annotations
