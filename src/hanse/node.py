@@ -42,6 +42,7 @@ from hanse.index.copy_actions import CopyActions
 from hanse.index.primaries import Primaries
 from hanse.index.refreshing import Refreshing
 from hanse.index.service import Indices
+from hanse.remote import health as remote_health
 from hanse.remote import nodes as remote_nodes
 from hanse.remote import search as remote_search
 from hanse.remote import status as remote_status
@@ -292,7 +293,7 @@ class Node:
         self._peers = security.peers
         self._peers.apply_settings(self._effective_settings())
         EnrollmentActions(self._enrollment_keys, lambda: [self._transport_address]).register(self.actions)
-        self._tasks.spawn("watch files of users and roles", security.files.watch())
+        self._watch_security_files = security.files.watch
         self._build_trust(security)
         tls = self._build_tls()
         self.gate = security.gate
@@ -341,12 +342,17 @@ class Node:
                 "indices": lambda: node_statistics(self.indices),
                 "thread_pool": lambda: self.gate.running.pools(),
                 "tls": tls.gauges,
+                "remote_clusters": lambda: remote_health.gauges(self.remotes),
             },
         ).register(self.actions)
         ClusterStatsActions(
             broadcast, self.settings, version=version, shards=lambda: summed_copies(self.indices)
         ).register(self.actions)
-        report = HealthReport(self.cluster, of_nodes={"tls_certificates": tls.indicator}, broadcast=broadcast)
+        indicators = {
+            "tls_certificates": tls.indicator,
+            "remote_clusters": lambda: remote_health.indicator(self.remotes),
+        }
+        report = HealthReport(self.cluster, of_nodes=indicators, broadcast=broadcast)
         report.register(self.actions)
 
     def _build_tls(self) -> SslActions:
@@ -402,7 +408,8 @@ class Node:
             judge=self._peers.revoked,
         )
         self._closers.append(self.remotes.close)
-        self.cluster.subscribe(self._settings_changed)
+        self._tasks.spawn("watch files of users and roles", self._watch_security_files(self.remotes.drop_revoked))
+        self.cluster.subscribe(self._state_changed)
         self.replication = Replication(
             self.cluster,
             self.indices,
@@ -427,7 +434,9 @@ class Node:
         state = self.cluster.state
         return Settings({**self.settings, **state.persistent, **state.transient})
 
-    def _settings_changed(self, old: ClusterState, new: ClusterState) -> None:
+    def _state_changed(self, old: ClusterState, new: ClusterState) -> None:
+        if old.customs is not new.customs:  # a peer that was disabled is not waited for
+            self.remotes.drop_revoked()
         if old.persistent != new.persistent or old.transient != new.transient:
             self.remotes.apply(self._effective_settings())
             self._peers.apply_settings(self._effective_settings())

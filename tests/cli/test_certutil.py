@@ -133,7 +133,8 @@ def test_a_file_of_instances_with_faults_names_each(tmp_path: Path, authority: P
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("cert", "--pem"), "Must specify either --ca or --ca-cert/--ca-key or --self-signed"),
+        (("cert", "--keep-ca-key"), "make it with [certutil ca] and name it with --ca"),
+        (("cert", "--pem", "-E", "a=b"), "Must specify either --ca or --ca-cert/--ca-key or --self-signed"),
         (("cert", "--pem", "--ca-cert", "one"), "--ca-cert and --ca-key are needed together"),
         (("cert", "--self-signed", "--in", "x.yml", "--multiple"), "--in cannot be used together with --multiple"),
         (("cert", "--self-signed", "--in", "x.yml", "--name", "n"), "--in cannot be used together with --name"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from hanse import __version__
@@ -18,7 +20,8 @@ from hanse.settings.registry import Settings
 from hanse.tls.authority import CertificateAuthority
 from hanse.tls.ssl_settings import TRANSPORT
 from hanse.transport.actions import Origin
-from hanse.transport.hello import Hello
+from hanse.transport.frames import HelloAck, encode_frame
+from hanse.transport.hello import PREFACE, Hello
 from hanse.transport.identity import Identity
 from hanse.transport.server import TransportServer
 
@@ -72,6 +75,7 @@ async def test_all_holds(tmp_path: Path) -> None:
         ("tls", "holds"),
         ("clock", "holds"),
         ("hello", "holds"),
+        ("clock skew", "holds"),
         ("version", "holds"),
     ]
     assert "node [oslo-1] of cluster [oslo] answers" in seen[4].detail
@@ -117,6 +121,22 @@ async def test_a_certificate_that_does_not_hold(tmp_path: Path, issue: dict[str,
         failed = await failure(address, ground(tmp_path / "home", HOME, ABROAD))
     assert words in failed.detail
     assert mend in failed.mend
+
+
+@pytest.mark.parametrize(("ahead_s", "words"), [(42, "[42s] ahead of ours"), (-42, "[42s] behind ours")])
+async def test_clocks_that_do_not_agree(tmp_path: Path, ahead_s: int, words: str) -> None:
+    class Fast(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            assert isinstance(transport, asyncio.Transport)
+            told = msgspec.structs.replace(OWN, clock_ms=(time.time_ns() // 1_000_000) + ahead_s * 1000)
+            transport.write(PREFACE + encode_frame(HelloAck(told)))
+
+    listener = await asyncio.get_running_loop().create_server(Fast, "127.0.0.1", 0)
+    address = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    failed = {one.check: one for one in await found(address, Ground(None, None)) if one.status == FAILS}
+    listener.close()
+    assert words in failed["clock skew"].detail
+    assert "set the clocks" in failed["clock skew"].mend
 
 
 async def test_an_http_port(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ SCRIPTS = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text
 def test_every_tool_is_there_under_its_own_name() -> None:
     assert {name.removeprefix("elasticsearch-") for name in SCRIPTS if name.startswith("elasticsearch-")} >= {
         "certutil", "keystore", "users", "reset-password", "setup-passwords", "create-enrollment-token",
-        "reconfigure-node",
+        "reconfigure-node", "syskeygen",
     }  # fmt: skip
 
 

@@ -43,6 +43,24 @@ def test_from_sound_to_broken_and_back(tmp_path: Path) -> None:
         assert (status, failed) == (0, {}), printed
         assert "[copy] follows" in printed
         assert "[ada] may search [logs]" in printed
+        assert "[ada] may follow nothing there, if it is to replicate" in printed
+
+        # Through a ceiling the other cluster still tells what concerns the roles that are sent.
+        peer = {"match": {"any": [{"issuer": "CN=ca-home"}]}}
+        limits = {"roles": ["reader"], "search": [{"names": ["logs"]}], "replication": [{"names": ["logs"]}]}
+        ok(pair.remote, "PUT", "/_security/remote_peer/home", {**peer, "limits": {**limits, "roles": ["other"]}})
+        status, failed, printed = doctor(pair.local, "--as", "ada", "--json")
+        assert set(failed) == {"roles", "privileges"}
+        assert "its [limits.roles] accepts only [other]" in failed["roles"]["detail"]
+        assert "PUT /_security/remote_peer/home" in failed["roles"]["mend"]
+        ok(pair.remote, "PUT", "/_security/remote_peer/home", {**peer, "limits": limits})
+        entry = {"names": ["logs"], "privileges": ["read", "monitor"]}
+        ok(pair.remote, "PUT", "/_security/role/reader", {"cluster": ["read_ccr"], "indices": [entry]})
+        status, failed, printed = doctor(pair.local, "--as", "ada", "--json")
+        assert "held against the ceiling of peer [home]" in printed
+        assert "[ada] may search [logs]" in printed
+        assert "[ada] may follow [logs]" in printed
+        ok(pair.remote, "DELETE", "/_security/remote_peer/home")
         status, _, table = doctor(pair.local, "--remote", "remote")
         assert status == 0
         assert "holds" in table

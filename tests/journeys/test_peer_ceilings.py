@@ -32,6 +32,10 @@ def test_a_ceiling_holds_the_superuser_at_once(guarded: Pair) -> None:
     peer = {"match": {"any": [{"issuer": "CN=ca-home"}]}, "limits": {"search": [entry]}}
     assert ok(guarded.remote, "PUT", "/_security/remote_peer/home", peer) == {"remote_peer": {"created": True}}
     assert ok(guarded.remote, "GET", "/_security/remote_peer/home")["home"]["enabled"] is True
+    asked = ok(guarded.local, "GET", "/_security/_explain?user=elastic&index=remote:*")["remotes"]["remote"]
+    assert asked["answer"]["local"]["reaches"] == ["logs-1"], asked
+    assert "private" not in json.dumps(asked), "names outside the ceiling are not told"
+    assert "document_level_security" not in json.dumps(asked)
     hits = ok(guarded.local, "GET", "/remote:*/_search")["hits"]["hits"]
     assert [hit["_source"] for hit in hits] == [{"n": 1}]
     fields = ok(guarded.local, "GET", "/remote:logs-1/_field_caps?fields=*")["fields"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -23,11 +24,11 @@ REALM = "xpack.security.authc.realms.pki.pki1"
 class Town:
     """A node whose HTTP port trusts an authority for users besides that of the nodes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, client_authentication: str = "optional") -> None:
         self.folder = folder
         self.nodes, self.users = CertificateAuthority.create("CN=ca-nodes"), CertificateAuthority.create("CN=ca-users")
         settings = {
-            f"{HTTP}.client_authentication": "optional",
+            f"{HTTP}.client_authentication": client_authentication,
             f"{HTTP}.certificate_authorities": ["ca.crt", "users.crt"],
             f"{REALM}.order": 1,
         }
@@ -116,6 +117,56 @@ def test_a_users_certificate_does_not_open_the_transport_port(town: Town) -> Non
         town.knock(joe)
     until(town.node.log_file.read_text, lambda text: "failed to establish trust with client" in text, "a log line")
     assert b"This is not an HTTP port" in town.knock(town.context(town.nodes, "CN=town-2"))
+
+
+def test_a_connection_ends_when_nobody_vouches_for_its_user_any_more(town: Town) -> None:
+    joe = town.context(town.users, "CN=joe,OU=readers,O=acme")
+    host, _, port = town.node.url.removeprefix("https://").rpartition(":")
+    connection = http.client.HTTPSConnection(host, int(port), context=joe, timeout=30)
+    nameless = http.client.HTTPSConnection(host, int(port), context=town.context(None), timeout=30)
+
+    def ask(one: http.client.HTTPSConnection) -> int:
+        one.request("GET", "/_security/_authenticate")
+        answer = one.getresponse()
+        answer.read()
+        return answer.status
+
+    assert (ask(connection), ask(nameless)) == (200, 401)
+    (town.node.config / "users.crt").write_bytes(town.nodes.certificate_pem)
+    try:
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            assert connection.sock.recv(1) == b""  # returns when the node cuts it, without another request
+        assert ask(nameless) == 401, "whoever showed no certificate stays"
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            town.ask(joe)
+    finally:
+        (town.node.config / "users.crt").write_bytes(town.users.certificate_pem)
+        connection.close()
+        nameless.close()
+    until(lambda: _status(town, joe), lambda status: status == 200, "the authority to be trusted again")
+
+
+def _status(town: Town, context: ssl.SSLContext) -> int:
+    try:
+        return town.ask(context)[0]
+    except (ssl.SSLError, ConnectionError):
+        return 0
+
+
+def test_a_port_that_requires_certificates_serves_nobody_without(tmp_path: Path) -> None:
+    strict = Town(tmp_path, "required")
+    with strict.node:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            strict.ask(strict.context(None))
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            strict.ask(strict.context(CertificateAuthority.create("CN=ca-users"), "CN=joe"))
+        status, who = strict.ask(strict.context(strict.users, "CN=joe"))
+        assert (status, who["username"]) == (200, "joe")
+        until(
+            strict.node.log_file.read_text,
+            lambda text: "Empty client certificate chain" in text and "client_authentication] is [required]" in text,
+            "a log line",
+        )
 
 
 def test_a_certificate_of_a_stranger_opens_nothing(town: Town) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,6 +138,20 @@ def test_leaf_then_authority_under_load(tmp_path: Path) -> None:
         assert "no longer trusted" in pair.local.log_file.read_text()
     finally:
         pair.stop()
+
+
+def test_a_hangup_signal_takes_files_up_where_nobody_watches_them(tmp_path: Path) -> None:
+    authority = CertificateAuthority.create("CN=ca")
+    with LocalNode(tmp_path, "home", authority, settings={"resource.reload.enabled": False}) as node:
+        before = own_serial(node)
+        certificate, key = authority.issue(node.node_name, dns=("localhost",), ips=("127.0.0.1",))
+        (node.config / "node.crt").write_bytes(certificate)
+        (node.config / "node.key").write_bytes(key)
+        assert own_serial(node) == before
+        assert node.process is not None
+        node.process.send_signal(signal.SIGHUP)
+        until(lambda: own_serial(node), lambda serial: serial != before, "the new certificate")
+        assert node.process.poll() is None
 
 
 def test_a_wrong_file_is_reported_everywhere_and_used_nowhere(tmp_path: Path) -> None:

@@ -239,6 +239,27 @@ def test_a_killed_node_goes_on_where_it_was(two: Two) -> None:
     assert two.nothing_is_trusted()
 
 
+def test_clusters_that_reach_each_other_through_proxies(two: Two) -> None:
+    """Berlin is reached under a name that its certificate holds, Munich by seeds: each card says how."""
+    berlin, munich = two.berlin, two.munich
+    port = berlin.transport_address.rpartition(":")[2]
+    invitation = invite(berlin, proxy_address=f"127.0.0.1:{port}", server_name="localhost")
+    status, accepted = accept(munich, invitation["token"])
+    assert status == 200, accepted
+    assert accepted["other"]["proxy_address"] == f"127.0.0.1:{port}"
+    assert "seeds" not in accepted["other"]
+    for node in (munich, berlin):
+        ok(node, "POST", "/_security/trust/confirm", {"id": invitation["id"], "sas": accepted["sas"]})
+    info = until(
+        lambda: ok(munich, "GET", "/_remote/info").get("berlin", {}), lambda one: one.get("connected"), "the connection"
+    )
+    assert (info["mode"], info["server_name"]) == ("proxy", "localhost")
+    assert ok(berlin, "GET", "/_remote/info")["munich"]["mode"] == "sniff"
+    ok(berlin, "DELETE", "/_security/trust/munich")
+    ok(munich, "DELETE", "/_security/trust/berlin")
+    assert two.nothing_is_trusted()
+
+
 def test_clusters_that_configured_themselves(tmp_path: Path) -> None:
     """Their authorities live in PKCS#12 stores and all have one name; each alias still means its own cluster."""
     made = [FreshNode(tmp_path / name, name, CertificateAuthority.create()) for name in ("oslo", "riga")]

@@ -128,6 +128,34 @@ async def test_waiting_ends_in_time_with_what_is_known(connect: Any) -> None:
     silent.close()
 
 
+@pytest.mark.parametrize("action", [WHO, WHO_BULK])
+async def test_what_waits_for_a_server_that_is_revoked_ends_at_once(
+    luebeck: Cluster, contexts: TlsContexts, action: Any
+) -> None:
+    node = await luebeck.add("node")
+    revoked: list[str] = []
+    connection = RemoteConnection(
+        RemoteConfig("l", seeds=(node.address,)), BERGEN, contexts, jitter=lambda: 0.0,
+        judge=lambda certificate: revoked[0] if revoked else None,
+    )  # fmt: skip
+    connection.start()
+    assert await who(connection) == "node"
+    assert connection.clock_skew_s is not None
+    asked = asyncio.Event()
+    node.gate.clear()  # it never answers
+    node.on_call = asked.set
+    waiting = asyncio.ensure_future(connection.call(action, Empty(), ALICE))
+    await asked.wait()
+    connection.drop_revoked()
+    await asyncio.sleep(0)
+    assert not waiting.done(), "nothing is revoked yet"
+    revoked.append("the remote peer [abroad] is disabled here")
+    connection.drop_revoked()
+    with pytest.raises(ConnectTransportError, match=r"\[abroad\] is disabled here"):
+        await waiting
+    await connection.close()
+
+
 async def test_another_cluster_at_the_same_address_is_refused(luebeck: Cluster, connect: Any) -> None:
     node = await luebeck.add("node")
     connection = connect(seeds=(node.address,))

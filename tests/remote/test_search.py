@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.two_clusters import Cluster, two_clusters
+from tests.two_clusters import ANYBODY, Cluster, two_clusters
 
 from hanse.errors import HanseError, IllegalArgumentError, IndexNotFoundError, RemoteTransportError
 from hanse.index.administration.requests import RESOLVE, ByNames
 from hanse.remote.search import all_or_none, wrapped
-from hanse.search.request import FIELD_CAPS, FieldCapsRequest
+from hanse.search.parameters import search_request
+from hanse.search.request import FIELD_CAPS, SEARCH, FieldCapsRequest
+from hanse.transport.actions import IndicesOptions
 
 Pair = tuple[Cluster, Cluster]
 
@@ -64,6 +66,16 @@ async def test_one_remote_alone_reduces_for_itself(pair: Pair) -> None:
 
 async def test_local_searches_have_no_clusters_section(pair: Pair) -> None:
     assert "_clusters" not in await pair[0].search("logs")
+
+
+async def test_a_scroll_that_another_cluster_sends_on_is_refused(pair: Pair) -> None:
+    """A context would stay open over here for whoever asks over there; our own node never asks, another might."""
+    here, there = pair
+    request = search_request(("logs",), IndicesOptions(), {"scroll": "1m"}, b"")
+    with pytest.raises(IllegalArgumentError, match="cannot be opened by another cluster") as refused:
+        await here.node.remotes.call("there", SEARCH, request, ANYBODY)
+    assert refused.value.status == 400
+    assert len(there.node.contexts) == 0
 
 
 async def test_scroll_stays_at_home(pair: Pair) -> None:

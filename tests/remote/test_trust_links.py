@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from hanse.cluster.requests import UPDATE_SETTINGS
 from hanse.errors import IllegalArgumentError, StatusError
 from hanse.remote.trust_links import TrustLinks
+from hanse.security.trust.authentication_string import Way
 from hanse.settings.registry import Settings
 from hanse.tls.authority import CertificateAuthority
 from hanse.tls.contexts import TlsContexts
@@ -35,7 +36,14 @@ class World:
         names = {"key": "node.key", "certificate": "node.crt", "certificate_authorities": "trusted.crt"}
         values = {f"{PREFIX}.{name}": value for name, value in {**names, "enabled": "true", **changes}.items()}
         self.contexts = TlsContexts.from_settings(Settings(values), PREFIX, folder)
-        self.settings = Settings({"cluster.remote.oslo.seeds": ["o:9300"], "cluster.remote.asker.mode": "proxy"})
+        self.settings = Settings(
+            {
+                "cluster.remote.oslo.seeds": ["o:9300"],
+                "cluster.remote.asker.mode": "proxy",
+                "cluster.remote.asker.proxy_address": "a:9400",
+                "cluster.remote.asker.server_name": "a.example",
+            }
+        )
         self.asked: list[Any] = []
         self.folder = folder
 
@@ -56,11 +64,13 @@ class World:
 
 def test_the_card_holds_the_authority_above_the_own_certificate(tmp_path: Path) -> None:
     links = World(tmp_path, CertificateAuthority.create("CN=ca-bergen"), CA).links()
-    card = links.card(())
+    card = links.card(Way())
     der = CA.certificate.public_bytes(serialization.Encoding.DER)
     assert card.authority == base64.b64encode(der).decode()
     assert (card.cluster_name, card.cluster_uuid, card.seeds) == ("bergen", "uuid-bergen", ("127.0.0.1:9300",))
-    assert links.card(("gate:9300",)).seeds == ("gate:9300",)
+    assert links.card(Way(("gate:9300",))).seeds == ("gate:9300",)
+    proxied = links.card(Way((), "gate:9400", "bergen.example"))
+    assert proxied.way == Way((), "gate:9400", "bergen.example")
 
 
 def test_where_it_is_called(tmp_path: Path) -> None:
@@ -80,24 +90,38 @@ def test_where_it_is_called(tmp_path: Path) -> None:
 )
 def test_a_node_that_does_not_look_whom_it_talks_to(tmp_path: Path, changes: dict[str, str], words: str) -> None:
     with pytest.raises(IllegalArgumentError, match=words):
-        World(tmp_path, CA, **changes).links().card(())
+        World(tmp_path, CA, **changes).links().card(Way())
 
 
 def test_a_node_that_cannot_say_who_vouches_for_it(tmp_path: Path) -> None:
     with pytest.raises(IllegalArgumentError, match="is not among those it trusts"):
-        World(tmp_path, CertificateAuthority.create("CN=ca-bergen")).links().card(())
+        World(tmp_path, CertificateAuthority.create("CN=ca-bergen")).links().card(Way())
     with pytest.raises(IllegalArgumentError, match="without TLS nobody can be trusted"):
-        World(tmp_path, CA).links(transport_tls=None).card(())
+        World(tmp_path, CA).links(transport_tls=None).card(Way())
 
 
 async def test_connections_are_settings(tmp_path: Path) -> None:
     world = World(tmp_path, CA)
     links = world.links()
-    assert (links.seeds("oslo"), links.seeds("asker"), links.seeds("nowhere")) == (("o:9300",), (), None)
-    await links.connect("hamar", ("h:9300",))
+    assert (links.way("oslo"), links.way("asker"), links.way("nowhere")) == (
+        Way(("o:9300",)),
+        Way((), "a:9400", "a.example"),
+        None,
+    )
+    await links.connect("hamar", Way(("h:9300",)))
+    await links.connect("voss", Way((), "v:9400", "voss.example"))
     await links.disconnect("hamar")
     assert world.asked == [
         (UPDATE_SETTINGS, {"cluster.remote.hamar.seeds": ["h:9300"]}, SYSTEM),
+        (
+            UPDATE_SETTINGS,
+            {
+                "cluster.remote.voss.mode": "proxy",
+                "cluster.remote.voss.proxy_address": "v:9400",
+                "cluster.remote.voss.server_name": "voss.example",
+            },
+            SYSTEM,
+        ),
         (UPDATE_SETTINGS, {"cluster.remote.hamar.*": None}, SYSTEM),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from hanse.remote.verification import configured_aliases, loopback_hint, verify
 from hanse.settings.registry import Settings
 from hanse.tls import endpoints
 from hanse.tls.contexts import TlsContexts
+from hanse.transport import hello as wire
+from hanse.transport.frames import HelloAck, encode_frame
 from hanse.transport.hello import Hello
 
 from .conftest import BERGEN, PREFIX, Cluster
@@ -55,6 +58,22 @@ class Http(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._transport.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         self._transport.close()
+
+
+async def test_a_clock_that_is_far_off_is_named() -> None:
+    class Slow(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            assert isinstance(transport, asyncio.Transport)
+            told = Hello("oslo", "uuid-oslo", "i", "n", "e", "9", "", clock_ms=time.time_ns() // 1_000_000 - 60_000)
+            transport.write(wire.PREFACE + encode_frame(HelloAck(told)))
+
+    async with (
+        listening(Slow) as address,
+        remotes(None, oslo__mode="proxy", oslo__proxy_address=address, oslo__proxy_socket_connections=1) as registry,
+    ):
+        (sentence,) = await verify(registry, ["oslo"], BERGEN)
+        assert registry.info()["oslo"]["clock_skew"].startswith("-6")
+    assert "the clock of remote cluster [oslo] is [60s] behind ours" in sentence
 
 
 def test_only_what_an_update_addresses_is_looked_at() -> None:

@@ -33,3 +33,9 @@ def test_api_keys_name_one_owner(client: Client) -> None:
 @pytest.mark.parametrize("path", ["/_security/user/x", "/_security/role/x", "/_security/user/_password"])
 def test_bodies_are_required(client: Client, path: str) -> None:
     assert client.call("PUT", path).reason == "request body is required"
+
+
+def test_delegation_says_why_it_is_not_there(client: Client) -> None:
+    answer = client.call("POST", "/_security/delegate_pki", {"x509_certificate_chain": ["x"]})
+    assert (answer.status, "there is no token service" in answer.reason) == (400, True)
+    assert client.call("POST", "/_security/delegate_pki", {}, user=None).status == 401

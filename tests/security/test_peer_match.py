@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.x509.name import _ASN1Type
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -245,3 +246,56 @@ def test_whether_a_certificate_comes_from_the_own_authority() -> None:
     false_munich = EVIL.issue(name("ca-munich"), is_authority=True)
     false_node = seen(false_munich.issue(name("n")), MUNICH, EVIL)
     assert not is_of_same_authority(false_node, [own.certificate], anchors)
+
+
+def typed(*parts: tuple[Any, str, Any]) -> x509.Name:
+    """A name of one value a part, each written as that ASN.1 type."""
+    return x509.Name([x509.NameAttribute(oid, value, _type=kind, _validate=False) for oid, value, kind in parts])
+
+
+STRING_TYPES = [
+    _ASN1Type.UTF8String,
+    _ASN1Type.PrintableString,
+    _ASN1Type.BMPString,
+    _ASN1Type.UniversalString,
+    _ASN1Type.T61String,
+    _ASN1Type.IA5String,
+]
+
+
+class TestStringTypes:
+    """RFC 5280 7.1: names are compared by their values, however these are written."""
+
+    @pytest.mark.parametrize("kind", STRING_TYPES, ids=lambda kind: kind.name)
+    def test_the_same_letters_are_the_same_name(self, kind: Any) -> None:
+        certificate = seen(MUNICH.issue(typed((O, "Example", kind), (CN, "ca-munich", kind))), MUNICH)
+        assert by_subject(certificate, "CN=ca-munich,O=Example"), certificate.subject
+        assert not by_subject(certificate, "CN=ca-munich")
+
+    @pytest.mark.parametrize("kind", STRING_TYPES, ids=lambda kind: kind.name)
+    def test_an_authority_does_not_leave_its_ceiling_by_another_type(self, kind: Any) -> None:
+        authority = Party.authority(typed((CN, "ca-typed", kind)))
+        for by in (None, name("ca-typed")):  # OpenSSL builds the chain by value, too
+            certificate = seen(authority.issue(name("node"), by=by), authority, MUNICH)
+            assert by_issuer(certificate, "CN=ca-typed")
+            assert not by_issuer(certificate, "CN=ca-munich")
+
+    @pytest.mark.parametrize("kind", STRING_TYPES, ids=lambda kind: kind.name)
+    @pytest.mark.parametrize("crafted", ["ca-munich\0", "\0c\0a", "ca-munich\0.evil", "ca\u2010munich", "ca-münich"])
+    def test_no_type_makes_other_letters_the_same(self, kind: Any, crafted: str) -> None:
+        try:
+            certificate = seen(MUNICH.issue(typed((CN, crafted, kind))), MUNICH)
+        except (ssl.SSLError, ValueError, UnicodeError, AssertionError):
+            return  # cannot be written in that type, or is refused
+        assert not by_subject(certificate, "CN=ca-munich")
+        assert not by_subject(certificate, "CN=ca")
+
+    def test_bytes_of_one_type_read_as_another_are_another_name(self) -> None:
+        """`ca-munich` in BMPString is `\\0c\\0a…` in bytes: a type that lies must not make it so in any direction."""
+        doubled = "ca-munich".encode("utf-16-be").decode("latin-1")
+        for kind in (_ASN1Type.UTF8String, _ASN1Type.T61String, _ASN1Type.IA5String):
+            try:
+                certificate = seen(MUNICH.issue(typed((CN, doubled, kind))), MUNICH)
+            except (ssl.SSLError, ValueError, UnicodeError):
+                continue
+            assert not by_subject(certificate, "CN=ca-munich")

@@ -91,10 +91,33 @@ async def test_the_realms_own_authorities_decide_by_certificate_and_not_by_name(
     chain.close()
 
 
+async def test_role_mapping_yml_gives_roles_beside_the_stored_mappings(world: World) -> None:
+    place = world.folder / "role_mapping.yml"
+    place.write_text("reader: ['CN=joe,O=acme']\nmonitor: ['CN=node-1']\n")
+    chain = world.chain(is_own=lambda certificate: certificate.issuer == "CN=nodes")
+    (realm,) = chain.certificate_realms
+    assert realm.files == (place,)
+    joe = world.shown(world.users_ca.issue(name([(O, "acme")], "joe")))
+    node = world.shown(world.nodes_ca.issue(name("node-1")))
+    await world.map("others", {"field": {"username": "joe"}}, "writer")
+    for shown, expected in ((joe, ("writer", "reader")), (node, ("monitor",))):
+        found = chain.of_certificate(shown)
+        assert found is not None
+        assert found.roles == expected
+    assert realm.user_of_subject("CN=joe,O=acme").roles == ("writer", "reader")
+    place.write_text("admin-of-all: ['CN=joe,O=acme']\n")
+    realm.reload()
+    changed = chain.of_certificate(joe)
+    assert changed is not None
+    assert changed.roles == ("writer", "admin-of-all")
+    assert chain.of_certificate(node) is None
+    chain.close()
+
+
 async def test_a_changed_file_of_authorities_acts_and_a_broken_one_does_not(world: World) -> None:
     chain = world.chain(**{"pki1.certificate_authorities": "users.crt"})
     (realm,) = chain.certificate_realms
-    assert realm.files == (world.folder / "users.crt",)
+    assert realm.files == (world.folder / "users.crt", world.folder / "role_mapping.yml")
     joe = world.shown(world.users_ca.issue(name("joe")))
     assert realm.user(joe) is not None
     (world.folder / "users.crt").write_text("broken")
@@ -167,12 +190,15 @@ async def test_a_header_goes_before_a_certificate(world: World) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
+        ({"pki1.files.role_mapping": "none.yml"}, "Role mapping file"),
+        ({"pki1.files.role_mapping": "../none.yml"}, "blocked"),
+        ({"pki1.authorization_realms": "ldap1"}, "come from role mappings only"),
         ({"pki1.username_pattern": "CN=("}, "is not a regular expression"),
         ({"pki1.username_pattern": "CN=.*"}, "has no group"),
         ({"pki1.certificate_authorities": "missing.crt"}, "because the file does not exist"),
         ({"pki1.certificate_authorities": "../users.crt"}, "SSL resources should be placed in"),
         ({"pki1.truststore.path": "missing.p12"}, "because the file does not exist"),
-        ({"pki1.delegation.enabled": "true"}, "is not there yet"),
+        ({"pki1.delegation.enabled": "true"}, "is not supported"),
         (
             {"pki1.truststore.path": "a.p12", "pki1.certificate_authorities": "users.crt"},
             "cannot specify both",

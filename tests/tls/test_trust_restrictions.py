@@ -13,11 +13,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from hanse.errors import ConnectTransportError, SettingsError
+from hanse.settings.registry import Settings
 from hanse.tls.authority import COMMON_NAME_OTHER, CertificateAuthority, Names
 from hanse.tls.contexts import TlsContexts
 from hanse.tls.endpoints import dial, listen
 from hanse.tls.explain import Fault
 from hanse.tls.identity import peer_certificate, readable_certificate
+from hanse.tls.reload import Reloader
 from hanse.tls.ssl_settings import TRANSPORT, X509_FIELDS, RestrictionSettings
 from hanse.tls.trust_restrictions import TrustRestrictions, read_restrictions
 
@@ -115,7 +117,9 @@ async def test_a_changed_file_acts_on_the_next_handshake_and_a_wrong_one_changes
         (workshop.folder / name).write_text(
             'trust:\n  subject_name: ["*.friend.cluster", "/node[0-9]\\\\.foe\\\\..+/"]\n'
         )
-        assert judge.reload() is None
+        (reloaded,) = await Reloader([judge], Settings({})).reload()
+        assert (reloaded.problem, reloaded.changed) == (None, ("trust_restrictions",))
+        assert (await Reloader([judge], Settings({})).reload())[0].changed == ()
         _, caller = await dial(Caller, "127.0.0.1", listener.port, foe)
         assert await asyncio.wait_for(caller.heard, 5) == b"hello"
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import msgspec
 import pytest
 
 from hanse.errors import SecurityError
 from hanse.transport.actions import Lane
-from hanse.transport.frames import Hello, HelloAck, HelloFrame, Ping, encode_frame
+from hanse.transport.frames import HEADER, Hello, HelloAck, HelloFrame, Ping, encode_frame
 from hanse.transport.hello import (
     HTTP_ANSWER,
     MAGIC,
@@ -22,6 +25,13 @@ from hanse.transport.hello import (
 
 LUEBECK = Hello("luebeck", "u1", "i1", "node-l", "e1", "9.1.0", "10.0.0.1:9300", ("master", "data"))
 BERGEN = Hello("bergen", "u2", "i2", "node-b", "e2", "9.1.0", "10.0.0.2:9300", ("data",))
+
+
+NOW_MS = 1_790_000_000_000
+
+
+def at(hello: Hello, clock_ms: int) -> Hello:
+    return msgspec.structs.replace(hello, clock_ms=clock_ms)
 
 
 def accept(*pieces: bytes) -> list[Command]:
@@ -40,20 +50,61 @@ def sentence(commands: list[Command]) -> str:
 
 
 def test_two_nodes_greet_each_other() -> None:
-    dialling, accepting = DiallingHello(BERGEN, Lane.BULK), AcceptingHello(LUEBECK)
+    dialling = DiallingHello(BERGEN, Lane.BULK, now_ms=lambda: NOW_MS)
+    accepting = AcceptingHello(LUEBECK, now_ms=lambda: NOW_MS)
     start = dialling.start()
     answer, established = accepting.receive(start.data)
-    assert established == Established(BERGEN, Lane.BULK)
-    assert answer == Send(PREFACE + encode_frame(HelloAck(LUEBECK)))
-    assert dialling.receive(answer.data) == [Established(LUEBECK, Lane.BULK)]
+    assert established == Established(at(BERGEN, NOW_MS), Lane.BULK)
+    assert answer == Send(PREFACE + encode_frame(HelloAck(at(LUEBECK, NOW_MS))))
+    assert dialling.receive(answer.data) == [Established(at(LUEBECK, NOW_MS), Lane.BULK)]
+
+
+def clock(*readings_ms: int) -> Callable[[], int]:
+    return iter(readings_ms).__next__
+
+
+def test_clocks_are_compared_at_the_middle_of_the_way() -> None:
+    dialling = DiallingHello(BERGEN, now_ms=clock(1_000_000, 1_000_400))
+    answer, established = AcceptingHello(LUEBECK, now_ms=clock(1_005_200)).receive(dialling.start().data)
+    assert isinstance(established, Established)
+    assert established.peer.clock_ms == 1_000_000
+    assert isinstance(answer, Send)
+    dialling.receive(answer.data)
+    assert dialling.clock_skew_s == 5.0
+
+
+def test_a_node_that_does_not_tell_its_time_is_understood() -> None:
+    class OlderHello(msgspec.Struct):
+        cluster_name: str = "luebeck"
+        cluster_uuid: str = "u1"
+        node_id: str = "i1"
+        node_name: str = "node-l"
+        ephemeral_id: str = "e1"
+        version: str = "9.0.0"
+        address: str = ""
+
+    payload = msgspec.msgpack.encode([OlderHello()])
+    frame = HEADER.pack(len(payload), HelloAck.KIND) + payload
+    dialling = DiallingHello(BERGEN)
+    dialling.start()
+    (established,) = dialling.receive(PREFACE + frame)
+    assert isinstance(established, Established)
+    assert dialling.clock_skew_s is None
+
+
+def test_a_dialling_node_says_why_it_refuses_and_no_more_than_a_line_of_it_counts() -> None:
+    told = sentence(accept(refusal(SecurityError("your names match nothing\n[ERROR] forged"))))
+    assert told.startswith("the node that dialled refuses this one: your names match nothing")
+    assert "\n" not in told
 
 
 def test_the_same_byte_by_byte() -> None:
-    dialling, accepting = DiallingHello(BERGEN), AcceptingHello(LUEBECK)
+    dialling = DiallingHello(BERGEN, now_ms=lambda: NOW_MS)
+    accepting = AcceptingHello(LUEBECK, now_ms=lambda: NOW_MS)
     said = [command for byte in dialling.start().data for command in accepting.receive(bytes([byte]))]
-    assert said[1] == Established(BERGEN, Lane.INTERACTIVE)
+    assert said[1] == Established(at(BERGEN, NOW_MS), Lane.INTERACTIVE)
     heard = [command for byte in said[0].data for command in dialling.receive(bytes([byte]))]
-    assert heard == [Established(LUEBECK, Lane.INTERACTIVE)]
+    assert heard == [Established(at(LUEBECK, NOW_MS), Lane.INTERACTIVE)]
 
 
 @pytest.mark.parametrize("request_line", [b"GET / HTTP/1.1\r\n", b"POST /_search HTTP/1.1\r\n", b"HEAD / HTTP/1.0\r\n"])

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from hanse.errors import NodeNotConnectedError
+from hanse.errors import ConnectTransportError, NodeNotConnectedError
 from hanse.tls.contexts import TlsContexts
 from hanse.transport.actions import Action, Empty, Lane, Origin, Scope
 from hanse.transport.identity import SYSTEM, Identity
@@ -52,6 +52,22 @@ async def test_a_lost_bulk_lane_is_dialled_again(start_server: StartServer, cont
     await bulk.close()
     assert peer.is_open
     await peer.call(CHANGES, Empty(), SYSTEM)
+    await peer.close()
+
+
+async def test_each_lane_is_judged_by_what_it_shows(start_server: StartServer, contexts: TlsContexts) -> None:
+    _, port = await start_server(Sockets())
+    judged: list[object] = []
+
+    def judge(certificate: object) -> str | None:
+        judged.append(certificate)
+        return "the peer [x] is disabled"
+
+    peer = await Peer.open("127.0.0.1", port, hello("caller"), contexts, judge=judge)
+    with pytest.raises(ConnectTransportError, match=r"is not called: the peer \[x\] is disabled"):
+        await peer.call(CHANGES, Empty(), SYSTEM)
+    assert len(peer.certificates) == 1
+    assert judged == [peer.peer_certificate], "the same server, and another connection"
     await peer.close()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
+import structlog
 
 from hanse.errors import ConnectTransportError
 from hanse.settings.registry import Settings
@@ -26,6 +28,18 @@ def contexts(folder: Path, authority: CertificateAuthority, name: str, allowed: 
         (folder / "restrictions.yml").write_text(f"trust.subject_name: ['{allowed}']\n")
         values["trust_restrictions.path"] = "restrictions.yml"
     return TlsContexts.from_settings(Settings({f"{PREFIX}.{key}": v for key, v in values.items()}), PREFIX, folder)
+
+
+async def test_a_refused_server_is_told_by_the_node_that_dialled_it(tmp_path: Path, start_server: StartServer) -> None:
+    authority = CertificateAuthority.create("CN=ca")
+    _, port = await start_server(nothing, tls=contexts(tmp_path / "foe", authority, "foe"))
+    own = contexts(tmp_path / "judge", authority, "judge", "friend*")
+    with structlog.testing.capture_logs() as logs:
+        with pytest.raises(ConnectTransportError, match="match none of"):
+            await connect("127.0.0.1", port, hello("judge"), own)
+        told = "the node that dialled refuses this one: the certificate [CN=foe] is of a trusted authority"
+        while not any(line["event"].startswith(told) for line in logs):
+            await asyncio.sleep(0.001)
 
 
 async def nothing(*_: object) -> bytes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -13,6 +15,7 @@ from hanse.transport.actions import Lane, Origin
 from hanse.transport.connection import connect
 from hanse.transport.frames import (
     CALLING,
+    DIALLING_HELLO,
     HEADER,
     Cancel,
     Error,
@@ -50,8 +53,12 @@ class Wire:
     async def open(cls, port: int) -> Wire:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(DiallingHello(hello("caller"), Lane.INTERACTIVE).start().data)
-        expected = PREFACE + encode_frame(HelloAck(hello()))
-        assert await reader.readexactly(len(expected)) == expected
+        before_ms = time.time_ns() // 1_000_000
+        size = len(PREFACE + encode_frame(HelloAck(msgspec.structs.replace(hello(), clock_ms=before_ms))))
+        (answer,) = FrameReader(DIALLING_HELLO).feed((await reader.readexactly(size)).removeprefix(PREFACE))
+        assert isinstance(answer, HelloAck)
+        assert before_ms <= answer.node.clock_ms <= time.time_ns() // 1_000_000
+        assert msgspec.structs.replace(answer.node, clock_ms=0) == hello()
         return cls(reader, writer)
 
     def say(self, *frames: Request | Ping | Cancel) -> None:

@@ -48,6 +48,7 @@ holds the certificate, its private key and the certificate of the authority; a z
 @option("--ca-key", type=click.Path(path_type=Path), help="PEM private key of that authority.")
 @option("--ca-pass", is_flag=False, flag_value=ASK, help="Password of the authority.")
 @option("--self-signed", "alone", is_flag=True, help="Without an authority.")
+@option("--keep-ca-key", is_flag=True, hidden=True)
 def cert(
     out: Path | None,
     keysize: int | None,
@@ -65,8 +66,15 @@ def cert(
     ca_key: Path | None,
     ca_pass: str | None,
     alone: bool,
+    keep_ca_key: bool,
 ) -> None:
     """Make certificates for nodes."""
+    if keep_ca_key:
+        raise Failure(
+            "--keep-ca-key belongs to an authority that is made on the way, which certutil cert does not do any more: "
+            "make it with [certutil ca] and name it with --ca",
+            USAGE,
+        )
     _check_authority(store, ca_cert, ca_key, alone)
     if not silent:
         click.echo(_INTRODUCTION)

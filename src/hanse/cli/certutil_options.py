@@ -24,8 +24,9 @@ DAYS_MAX = 36500
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--out`, `--pass`, `--keysize`, `-s`, `-v`."""
+    """`--out`, `--pass`, `--keysize`, `-s`, `-v`, `-E`."""
     for add in (
+        option("-E", "settings", multiple=True, metavar="KEY=VALUE", expose_value=False, help="Accepted."),
         option("-v", "--verbose", is_flag=True, expose_value=False, help="Accepted."),
         option("-s", "--silent", is_flag=True, help="Say nothing but errors."),
         option(

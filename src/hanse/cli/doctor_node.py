@@ -12,8 +12,6 @@ from hanse.cli.findings import Findings
 from hanse.cli.node_client import NodeClient, reason_of
 from hanse.settings.registry import Settings
 
-SEARCH = "indices:data/read/search"
-
 
 def effective_settings(node: NodeClient, settings: Settings) -> Settings:
     """elasticsearch.yml, then what was set over the API."""
@@ -56,45 +54,100 @@ def refused(findings: Findings, node: NodeClient, where: str) -> None:
 
 
 def rights(findings: Findings, node: NodeClient, alias: str, user: str | None) -> None:
-    """Role names, index privileges and ceilings, as the other cluster decides."""
+    """Role names, index privileges and ceilings, as the other cluster decides: to search, and to replicate."""
     if user is None:
         findings.unknown(alias, "rights", "not looked at: name a user with --as USER")
         return
-    path = f"/_security/_explain?user={quote(user)}&index={quote(alias, safe='')}:*&action={SEARCH}"
-    status, answer = node.call("GET", path)
-    if status != 200:
-        findings.unknown(alias, "rights", f"the node does not tell: {reason_of(answer)}")
+    answer = _explained(findings, node, alias, user, "search")
+    if answer is None:
         return
-    if not answer["user"].get("found"):
+    asked = answer["user"]
+    if not asked.get("found"):
+        if asked.get("realms_not_asked"):
+            realms = ",".join(asked["realms_not_asked"])
+            reason = (
+                f"no realm that knows names knows [{user}]; [{realms}] know users by certificate and cannot be asked"
+            )
+            findings.unknown(alias, "user", f"{reason}: GET /_security/_explain?dn=…&index={alias}:* does")
+            return
         step = f"PUT /_security/user/{user} here, with the names of roles that are defined over there"
         findings.fails(alias, "user", f"no realm of this cluster knows [{user}]", step)
         return
-    remote = answer.get("remotes", {}).get(alias, {})
-    local = remote.get("answer", {}).get("local")
+    local = _told(findings, alias, "rights", answer)
     if local is None:
-        findings.unknown(alias, "rights", remote.get("why", "the other cluster does not tell"))
         return
-    _roles(findings, alias, user, remote.get("sends", {}).get("roles", []), local)
-    seen = local.get("names", [])
-    reached = [row["name"] for row in seen if row["allowed"]]
-    if local.get("allowed") and (reached or not seen):
-        what = _short(reached) if reached else "what will be there; there is no index yet"
-        findings.holds(alias, "privileges", f"[{user}] may search {what}")
+    _roles(findings, alias, user, answer["remotes"][alias].get("sends", {}).get("roles", []), local)
+    why = _why_not(local)
+    if why is None:
+        findings.holds(alias, "privileges", f"[{user}] may search {_reached(local)}")
     else:
-        why = local.get("why") or "no index over there is granted"
         step = (
             'over there: PUT /_security/role/ROLE {"indices": [{"names": […], '
             '"privileges": ["read", "read_cross_cluster"]}]}'
         )
+        if "peer" in local:
+            step += f', within PUT /_security/remote_peer/{local["peer"]["name"]} {{"limits": …}}'
         findings.fails(alias, "privileges", f"[{user}] may search nothing there: {why}", step)
+    _replication(findings, node, alias, user)
     if "peer" in local:
         findings.holds(
             alias, "ceiling", f"what comes from here is held against the ceiling of peer [{local['peer']['name']}]"
         )
 
 
+def _replication(findings: Findings, node: NodeClient, alias: str, user: str) -> None:
+    """Who only searches has not to replicate, so that this is told and is no fault."""
+    answer = _explained(findings, node, alias, user, "replication")
+    local = None if answer is None else _told(findings, alias, "replication", answer)
+    if local is None:
+        return
+    why = _why_not(local)
+    if why is None:
+        findings.holds(alias, "replication", f"[{user}] may follow {_reached(local)}")
+    else:
+        findings.unknown(alias, "replication", f"[{user}] may follow nothing there, if it is to replicate: {why}")
+
+
+def _explained(findings: Findings, node: NodeClient, alias: str, user: str, action: str) -> dict[str, Any] | None:
+    path = f"/_security/_explain?user={quote(user)}&index={quote(alias, safe='')}:*&action={action}"
+    status, answer = node.call("GET", path)
+    if status != 200:
+        findings.unknown(alias, "rights", f"the node does not tell: {reason_of(answer)}")
+        return None
+    return dict(answer)
+
+
+def _told(findings: Findings, alias: str, check: str, answer: dict[str, Any]) -> dict[str, Any] | None:
+    """What the other cluster decided, where it says so."""
+    remote = answer.get("remotes", {}).get(alias, {})
+    local: dict[str, Any] | None = remote.get("answer", {}).get("local")
+    if local is None:
+        findings.unknown(alias, check, remote.get("why", "the other cluster does not tell"))
+    return local
+
+
+def _why_not(local: dict[str, Any]) -> str | None:
+    """None when something is granted, or nothing stands against what will be there."""
+    rows = local.get("names", [])
+    if local.get("allowed") and (not rows or any(row["allowed"] for row in rows)):
+        return None
+    return local.get("why") or "no index over there is granted"
+
+
+def _reached(local: dict[str, Any]) -> str:
+    reached = [row["name"] for row in local.get("names", []) if row["allowed"]]
+    return _short(reached) if reached else "what will be there; of what is granted nothing is there yet"
+
+
 def _roles(findings: Findings, alias: str, user: str, sent: list[str], local: dict[str, Any]) -> None:
-    missing = local["roles"]["missing"]
+    missing, dropped = local["roles"]["missing"], local.get("peer", {}).get("dropped_roles", [])
+    if dropped:
+        step = f"over there: PUT /_security/remote_peer/{local['peer']['name']} with these names in [limits.roles]"
+        why = f"of [{','.join(sent)}] the other cluster drops [{','.join(dropped)}]: {local['peer'].get('why')}"
+        if len(dropped) == len(sent):
+            findings.fails(alias, "roles", why, step)
+        else:
+            findings.unknown(alias, "roles", f"{why}; {step}")
     if missing:
         step = f"over there: PUT /_security/role/{missing[0]} with what that name may see"
         findings.fails(
@@ -103,7 +156,7 @@ def _roles(findings: Findings, alias: str, user: str, sent: list[str], local: di
     elif not sent:
         step = f'PUT /_security/user/{user} {{"roles": [names of roles that are defined over there]}}'
         findings.fails(alias, "roles", f"[{user}] has no roles whose names could cross", step)
-    else:
+    elif not dropped:
         findings.holds(alias, "roles", f"the other cluster knows [{','.join(sent)}]")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from hanse import __version__
 from hanse.cli.findings import Findings
 from hanse.errors import ConnectTransportError, HanseError
+from hanse.remote.verification import clock_words
 from hanse.settings.registry import Settings
 from hanse.tls import endpoints
 from hanse.tls.certificate_words import alternative_names, printable
@@ -24,7 +25,7 @@ from hanse.tls.identity import PeerCertificate, peer_certificate
 from hanse.tls.listing import WARN_DAYS
 from hanse.tls.ssl_settings import TRANSPORT
 from hanse.transport.connection import Connection, connect
-from hanse.transport.hello import Hello
+from hanse.transport.hello import CLOCK_SKEW_S_MAX, Hello
 
 TIMEOUT_S = 5.0
 
@@ -165,6 +166,12 @@ def _judge(findings: Findings, alias: str, connection: Connection, own: Hello, m
         findings.fails(alias, "hello", f"[{connection.address}] is this cluster itself", mend)
     else:
         findings.holds(alias, "hello", f"node [{peer.node_name}] of cluster [{peer.cluster_name}] answers")
+    skew_s = connection.clock_skew_s
+    if skew_s is not None and abs(skew_s) >= CLOCK_SKEW_S_MAX:
+        step = "set the clocks of both machines: timedatectl set-ntp true"
+        findings.fails(alias, "clock skew", f"its clock is {clock_words(skew_s)}", step)
+    elif skew_s is not None:
+        findings.holds(alias, "clock skew", f"its clock differs from ours by less than [{CLOCK_SKEW_S_MAX:.0f}s]")
     if peer.version == __version__:
         findings.holds(alias, "version", f"both run [{peer.version}]")
     else:

@@ -234,14 +234,17 @@ class LocalNode:
         *,
         user: tuple[str, str] | None = None,
         content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
     ) -> tuple[int, Any]:
-        """Status and decoded body. `body` may be an object, or bytes (NDJSON)."""
+        """Status and decoded body. `body` may be an object, or bytes (NDJSON); `headers` come before all others."""
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data=data, method=method)  # noqa: S310
         name, password = user or ("elastic", self.password)
         request.add_header("Authorization", "Basic " + b64encode(f"{name}:{password}".encode()).decode())
         if data is not None:
             request.add_header("Content-Type", content_type)
+        for header, value in (headers or {}).items():
+            request.add_header(header, value)
         context = ssl.create_default_context(cafile=str(self.ca_file)) if self.secure else None
         try:
             with urllib.request.urlopen(request, context=context, timeout=60) as response:  # noqa: S310

@@ -27,6 +27,7 @@ _COMMANDS = {
         "reconfigure_node",
         "Take up the certificates of another node's cluster.",
     ),
+    "syskeygen": ("hanse.cli.syskeygen", "syskeygen", "A system key, as Elasticsearch's Watcher has one."),
     "trust": ("hanse.cli.trust", "trust", "Let two clusters trust each other: invite, accept, confirm."),
     "doctor": ("hanse.cli.doctor", "doctor", "What holds on the way to other clusters, and what mends the rest."),
     "certutil": ("hanse.cli.certutil", "certutil", "Make certificate authorities and certificates."),

@@ -50,6 +50,8 @@ def _side_options(command: Any) -> Any:
         option("--roles", help="Names of roles that count when they come from there: reader,ops-*."),
         option("--max-concurrent-requests", type=int, help="How many of its requests may run at a time."),
         option("--seed", "seeds", multiple=True, help="Transport address of this cluster, as the other side dials it."),
+        option("--proxy-address", help="Instead of seeds: the address of a proxy that passes TLS on."),
+        option("--server-name", help="The name that TLS announces to that proxy."),
     )):  # fmt: skip
         command = add(command)
     return command
@@ -148,6 +150,8 @@ def _side(
     roles: str | None,
     max_concurrent_requests: int | None,
     seeds: tuple[str, ...],
+    proxy_address: str | None = None,
+    server_name: str | None = None,
 ) -> dict[str, Any]:
     """The part of a request that names the other cluster and its ceiling."""
     named: dict[str, Any] = {
@@ -164,7 +168,8 @@ def _side(
             given = json.loads(limits.read_text())
         except (OSError, ValueError) as error:
             raise Failure(f"[--limits] {limits} is no JSON: {error}", DATA_ERROR) from error
-    return {"alias": alias, "limits": given, "seeds": list(seeds)}
+    way = {"seeds": list(seeds), "proxy_address": proxy_address, "server_name": server_name}
+    return {"alias": alias, "limits": given, **{name: value for name, value in way.items() if value}}
 
 
 def _names(text: str | None) -> list[dict[str, Any]] | None:
@@ -233,10 +238,17 @@ def _show(tool: Tool, pending: dict[str, Any]) -> None:
     other = pending["other"]
     tool.say(f"\n[{pending['alias']}] is the cluster [{_printable(other['cluster_name'])}] with the authority")
     tool.say(f"  {_printable(other['subject'])}, SHA-256 {other['fingerprint_sha256']}")
-    tool.say(f"  at {_printable(', '.join(other['seeds']))}")
+    tool.say(f"  at {_printable(_way(other))}")
     tool.say(f"It may do here at most: {json.dumps(pending['limits']) if pending['limits'] else 'nothing'}\n")
     click.echo(f"Short authentication string: {pending['sas']}", err=tool.silent)
     tool.say("\nAsk the other side, by voice or another way that you trust, which digits it shows.")
+
+
+def _way(other: dict[str, Any]) -> str:
+    if "seeds" in other:
+        return ", ".join(other["seeds"])
+    name = f" as {other['server_name']}" if "server_name" in other else ""
+    return f"{other['proxy_address']} (a proxy){name}"
 
 
 def _printable(text: str) -> str:

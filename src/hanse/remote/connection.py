@@ -49,6 +49,7 @@ from hanse.remote.strategy import (
     WakeAfter,
     Woke,
 )
+from hanse.remote.trouble import Trouble, trouble_of
 from hanse.tasks import Tasks
 from hanse.tls.contexts import TlsContexts
 from hanse.tls.identity import PeerCertificate
@@ -56,7 +57,7 @@ from hanse.transport.actions import Action, Empty, Lane
 from hanse.transport.connection import connect
 from hanse.transport.hello import Hello
 from hanse.transport.identity import SYSTEM, Identity
-from hanse.transport.pool import Peer
+from hanse.transport.pool import Judge, Peer
 
 log = structlog.get_logger(__name__)
 
@@ -81,9 +82,6 @@ def may_be_asked_again(action_name: str) -> bool:
     return action_name.startswith(_READS) and not action_name.startswith(_MOVING_READS)
 
 
-Judge = Callable[[PeerCertificate | None], str | None]
-
-
 class LinkLike(Protocol):
     """A Peer (sniff) or a Connection (proxy)."""
 
@@ -94,7 +92,13 @@ class LinkLike(Protocol):
     def peer_certificate(self) -> PeerCertificate | None: ...
 
     @property
+    def certificates(self) -> tuple[PeerCertificate | None, ...]: ...
+
+    @property
     def round_trip_s(self) -> float | None: ...
+
+    @property
+    def clock_skew_s(self) -> float | None: ...
 
     @property
     def is_open(self) -> bool: ...
@@ -130,6 +134,8 @@ class RemoteConnection:
         self._judge = judge
         self.last_error: str | None = None
         self.last_error_at: datetime | None = None
+        self.trouble = Trouble.UNREACHABLE
+        """Of what kind the last error is."""
         self.last_peer: Hello | None = None
         """A node of the cluster that answered last, kept when the connection is lost."""
         self.peer_before: Hello | None = None
@@ -176,6 +182,12 @@ class RemoteConnection:
         """The quickest answer to the last pings."""
         measured = (self._links[link].round_trip_s for link in self._strategy.links if link in self._links)
         return min((one for one in measured if one is not None), default=None)
+
+    @property
+    def clock_skew_s(self) -> float | None:
+        """How far the farthest clock over there is ahead of ours, by the word of the gateways."""
+        told = (self._links[link].clock_skew_s for link in self._strategy.links if link in self._links)
+        return max((one for one in told if one is not None), key=abs, default=None)
 
     def start(self) -> None:
         self._handle(Started())
@@ -246,9 +258,18 @@ class RemoteConnection:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
+    def drop_revoked(self) -> None:
+        """Closes the links to servers that must not be called any more: what waits for their answers ends now."""
+        for link in [*self._links.values()]:
+            if self._why_not(link) is not None:
+                self._tasks.spawn(f"close connection to remote cluster [{self.config.alias}]", link.close())
+
+    def _why_not(self, link: LinkLike) -> str | None:
+        return next((why for one in link.certificates if (why := self._judge(one)) is not None), None)
+
     async def _refuse_revoked(self, link: LinkLike) -> None:
         """A peer may be disabled while it is connected."""
-        why = self._judge(link.peer_certificate)
+        why = self._why_not(link)
         if why is not None:
             await link.close()
             raise ConnectTransportError(f"remote cluster [{self.config.alias}] is not called: {why}")
@@ -302,15 +323,17 @@ class RemoteConnection:
         link: LinkLike
         try:
             if self.config.mode == SNIFF:
-                link = await Peer.open(host, port, self._own, self._contexts, **how)
+                link = await Peer.open(host, port, self._own, self._contexts, judge=self._judge, **how)
             else:
                 link = await connect(host, port, self._own, self._contexts, lane=command.lane, **how)
         except HanseError as error:
+            self.trouble = trouble_of(error)
             self._handle(DialFailed(command.link, error.reason))
             return
-        why = self._judge(link.peer_certificate)
+        why = self._why_not(link)
         if why is not None:
             await link.close()
+            self.trouble = Trouble.PEER_DISABLED
             self._handle(DialFailed(command.link, why))
             return
         self._links[command.link] = link
@@ -325,6 +348,7 @@ class RemoteConnection:
                 raise NodeNotConnectedError("the connection was lost")
             answer = await asked.call(NODES, Empty(), SYSTEM, timeout_s=LIST_NODES_TIMEOUT_S)
         except HanseError as error:
+            self.trouble = trouble_of(error)
             self._handle(NodesFailed(link, error.reason))
             return
         self._handle(NodesListed(link, answer.nodes))

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import structlog
 
 from hanse.errors import HanseError, IllegalArgumentError, NoSuchRemoteClusterError
-from hanse.remote.connection import DIAL_TIMEOUT_S, Judge, RemoteConnection
+from hanse.remote.connection import DIAL_TIMEOUT_S, RemoteConnection
 from hanse.remote.settings import INITIAL_CONNECT_TIMEOUT, RemoteConfig, read_configs
 from hanse.remote.status import describe
 from hanse.settings.registry import Settings
@@ -25,6 +25,7 @@ from hanse.tls.contexts import TlsContexts
 from hanse.transport.actions import Action
 from hanse.transport.hello import Hello
 from hanse.transport.identity import Identity
+from hanse.transport.pool import Judge
 
 log = structlog.get_logger(__name__)
 
@@ -94,6 +95,11 @@ class RemoteClusters:
             await self.ensure_connected(alias, self._initial_connect_timeout_s)
         except HanseError as error:
             log.warning("node starts without a remote cluster", cluster=alias, reason=error.reason)
+
+    def drop_revoked(self) -> None:
+        """To be called when what `judge` says may have changed."""
+        for remote in self._remotes.values():
+            remote.drop_revoked()
 
     async def close(self) -> None:
         remotes, self._remotes = self._remotes, {}

@@ -1,7 +1,7 @@
 """What `GET _remote/info` says about each remote cluster, as this node sees it.
 
 Elasticsearch's members; and `last_error` with its time while a cluster cannot be reached, the certificate that a
-connected gateway showed, and the round trip to it.
+connected gateway showed, the round trip to it, and how far its clock is ahead of ours by its own word.
 Tests: tests/remote/test_status.py.
 """
 
@@ -48,6 +48,8 @@ def describe(connection: RemoteConnection, initial_connect_timeout_s: float) -> 
         entry["peer_certificate"] = shown_fields(connection.peer_certificate)
     if connection.round_trip_s is not None:
         entry["round_trip"] = f"{connection.round_trip_s * 1000:.2f}ms"
+    if connection.clock_skew_s is not None:
+        entry["clock_skew"] = f"{connection.clock_skew_s * 1000:.0f}ms"
     return entry
 
 

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import serialization
 
 from hanse.cluster.requests import UPDATE_SETTINGS, UpdateSettings
 from hanse.errors import IllegalArgumentError, StatusError
-from hanse.remote.settings import PREFIX, aliases_of, read_config
-from hanse.security.trust.authentication_string import Card
+from hanse.remote.settings import PREFIX, PROXY, SNIFF, aliases_of, read_config
+from hanse.security.trust.authentication_string import Card, Way
 from hanse.settings.registry import Settings
 from hanse.tls.contexts import TlsContexts
 from hanse.tls.identity import fingerprint, own_authorities
@@ -49,7 +49,7 @@ class TrustLinks:
         self._reload = reload
         self._run = run
 
-    def card(self, seeds: Sequence[str]) -> Card:
+    def card(self, way: Way) -> Card:
         """Its authority is the trust anchor of this node's own transport certificate."""
         contexts = self._verifying()
         found = own_authorities(contexts.identity, contexts.trusted)
@@ -60,7 +60,9 @@ class TrustLinks:
             )
         own = self._own()
         authority = base64.b64encode(found[0].public_bytes(serialization.Encoding.DER)).decode()
-        return Card(own.cluster_name, own.cluster_uuid, authority, tuple(seeds) or (own.address,))
+        if way == Way():
+            way = Way((own.address,))
+        return Card(own.cluster_name, own.cluster_uuid, authority, way.seeds, way.proxy_address, way.server_name)
 
     def _verifying(self) -> TlsContexts:
         """Raises IllegalArgumentError when an authority that is trusted would change nothing here."""
@@ -86,18 +88,29 @@ class TrustLinks:
             )
         return tuple(addresses) or (self._http_address(),), fingerprint(contexts.identity[0])
 
-    def seeds(self, alias: str) -> tuple[str, ...] | None:
+    def way(self, alias: str) -> Way | None:
         settings = self._settings()
-        return read_config(settings, alias).seeds if alias in aliases_of(settings) else None
+        if alias not in aliases_of(settings):
+            return None
+        config = read_config(settings, alias)
+        if config.mode == SNIFF:
+            return Way(config.seeds)
+        return Way((), config.proxy_address, config.server_name)
 
-    async def connect(self, alias: str, seeds: Sequence[str]) -> None:
-        await self._set(f"{PREFIX}{alias}.seeds", list(seeds))
+    async def connect(self, alias: str, way: Way) -> None:
+        if way.proxy_address:
+            values: dict[str, Any] = {"mode": PROXY, "proxy_address": way.proxy_address}
+            if way.server_name:
+                values["server_name"] = way.server_name
+        else:
+            values = {"seeds": list(way.seeds)}
+        await self._set({f"{PREFIX}{alias}.{name}": value for name, value in values.items()})
 
     async def disconnect(self, alias: str) -> None:
-        await self._set(f"{PREFIX}{alias}.*", None)
+        await self._set({f"{PREFIX}{alias}.*": None})
 
-    async def _set(self, key: str, value: Any) -> None:
-        await self._run(UPDATE_SETTINGS, UpdateSettings(persistent={key: value}), SYSTEM)
+    async def _set(self, persistent: dict[str, Any]) -> None:
+        await self._run(UPDATE_SETTINGS, UpdateSettings(persistent=persistent), SYSTEM)
 
     async def reload_trust(self) -> None:
         prefix = self._verifying().prefix

@@ -15,7 +15,7 @@ from hanse.errors import HanseError
 from hanse.remote.connection import RemoteConnection
 from hanse.remote.registry import RemoteClusters
 from hanse.remote.settings import PREFIX, SNIFF, RemoteConfig, split_address
-from hanse.transport.hello import Hello
+from hanse.transport.hello import CLOCK_SKEW_S_MAX, Hello
 
 VERIFY_TIMEOUT_S = 2.0
 _ADDRESSES = (".seeds", ".proxy_address")
@@ -51,6 +51,25 @@ async def _verify(remote: RemoteConnection, own: Hello) -> list[str]:
         ]
     if any(peer.cluster_uuid == own.cluster_uuid for peer in remote.peers):
         return [f"remote cluster [{alias}] is this cluster itself: {remote.address} leads back here"]
+    return [*_other_cluster(remote), *_clock(remote)]
+
+
+def _clock(remote: RemoteConnection) -> list[str]:
+    skew_s = remote.clock_skew_s
+    if skew_s is None or abs(skew_s) < CLOCK_SKEW_S_MAX:
+        return []
+    return [
+        f"the clock of remote cluster [{remote.config.alias}] is {clock_words(skew_s)}: certificates may count as not "
+        f"yet valid or as expired on one side; set the clocks of both machines"
+    ]
+
+
+def clock_words(skew_s: float) -> str:
+    return f"[{abs(skew_s):.0f}s] {'ahead of' if skew_s > 0 else 'behind'} ours"
+
+
+def _other_cluster(remote: RemoteConnection) -> list[str]:
+    alias = remote.config.alias
     before, now = remote.peer_before, remote.last_peer
     if before is not None and now is not None and now.cluster_uuid != before.cluster_uuid:
         return [

@@ -14,6 +14,7 @@ from hanse.rest import (
     indices,
     mget,
     msearch,
+    prometheus,
     remote,
     remote_peers,
     root,
@@ -46,6 +47,7 @@ FAMILIES = (
     remote,
     ccr,
     tasks,
+    prometheus,
 )
 
 

@@ -53,6 +53,7 @@ NODE_METRICS = frozenset(
         "indexing_pressure",
         "remote_cluster_server",
         "tls",
+        "remote_clusters",
         "_all",
     }
 )

@@ -21,7 +21,7 @@ def rendered(response: RestResponse, parameters: Mapping[str, str], negotiated: 
     """Body and Content-Type."""
     if response.content_type:
         body = response.body or b""
-        if response.content_type.startswith("text/plain") and body:
+        if response.content_type == media_types.TEXT and body:
             return body, media_types.text_type(negotiated.answer)
         return body, response.content_type
     body = response.rendered()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from hanse.errors import MediaTypeHeaderError, StatusError
 
 JSON = "application/json"
+TEXT = "text/plain; charset=UTF-8"
 _COMPATIBLE = ("8", "9")
 _KINDS = {
     "application/json": "json",
@@ -81,7 +82,7 @@ def yaml_type(answer: str) -> str:
 def text_type(answer: str) -> str:
     """The type of a text answer (`_cat`) for a client that got `answer` for JSON."""
     version = answer.partition("compatible-with=")[2]
-    return f"text/vnd.elasticsearch+plain;compatible-with={version}" if version else "text/plain; charset=UTF-8"
+    return f"text/vnd.elasticsearch+plain;compatible-with={version}" if version else TEXT
 
 
 def _read(header: str, text: str) -> MediaType:

@@ -1,6 +1,6 @@
 """REST of remote peers and explanations: `_security/remote_peer`, `_security/_explain`.
 
-Tests: tests/journeys/test_peer_ceilings.py.
+Tests: tests/rest/test_remote_peers.py, tests/journeys/test_peer_ceilings.py.
 """
 
 from __future__ import annotations
@@ -36,15 +36,16 @@ async def delete(request: RestRequest) -> RestResponse:
 
 
 async def explain(request: RestRequest) -> RestResponse:
-    username = request.text("user")
-    if not username:
-        raise IllegalArgumentError("[user] is missing: whose rights are to be explained")
+    username, dn = request.text("user"), request.text("dn")
+    if bool(username) is bool(dn):
+        raise IllegalArgumentError("either [user] or [dn] has to say whose rights are to be explained")
     roles = request.text("roles")
     asked = peer_requests.Explain(
-        username=username,
-        action=request.text("action") or "indices:data/read/search",
+        username=username or "",
+        action=request.text("action") or "search",
         indices=tuple(part for part in (request.text("index") or "").split(",") if part),
         peer=request.text("peer"),
         roles=None if roles is None else tuple(part.strip() for part in roles.split(",") if part.strip()),
+        dn=dn or None,
     )
     return RestResponse.answered(await request.run(peer_requests.EXPLAIN, asked))

@@ -15,6 +15,7 @@ import orjson
 
 from hanse.errors import IllegalArgumentError, InvalidIndexNameError
 from hanse.rest.json_body import BodyRequiredError, parse_object
+from hanse.rest.media_types import TEXT
 from hanse.rest.unrecognized import refuse_unrecognized
 from hanse.search.parameters import expand_wildcards
 from hanse.security.requests import Answer
@@ -72,12 +73,12 @@ class RestResponse:
 
     @classmethod
     def text(cls, text: str, status: int = 200) -> RestResponse:
-        return cls(text.encode(), status, content_type="text/plain; charset=UTF-8")
+        return cls(text.encode(), status, content_type=TEXT)
 
     @classmethod
     def empty(cls, status: int = 200, headers: Headers | None = None) -> RestResponse:
         """No body; for HEAD."""
-        return cls(b"", status, content_type="text/plain; charset=UTF-8", headers=headers)
+        return cls(b"", status, content_type=TEXT, headers=headers)
 
     def rendered(self) -> bytes:
         if self.body is None:

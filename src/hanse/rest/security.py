@@ -11,7 +11,7 @@ from typing import Any
 from hanse.errors import IllegalArgumentError
 from hanse.rest.request import RestRequest, RestResponse
 from hanse.rest.routes import Routes
-from hanse.security import enrollment
+from hanse.security import delegation, enrollment
 from hanse.security import requests as security
 from hanse.transport.actions import Action, Empty
 
@@ -106,6 +106,12 @@ def register(routes: Routes) -> None:
         lambda r: security.Query(r.json_object(), r.flag("with_limited_by")),
     )
 
+    add(
+        "POST",
+        "/_security/delegate_pki",
+        delegation.DELEGATE_PKI,
+        lambda request: delegation.DelegatePki(request.json_object(required=True)),
+    )
     add("GET", "/_security/enroll/node", enrollment.ENROLL_NODE, lambda _: Empty())
     add("GET", "/_security/enroll/kibana", enrollment.ENROLL_KIBANA, lambda _: Empty())
 

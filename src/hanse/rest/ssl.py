@@ -1,6 +1,6 @@
 """REST of TLS: `_ssl/certificates` and `_ssl/reload`.
 
-Tests: tests/journeys/test_rotation.py.
+Tests: tests/rest/test_ssl.py, tests/journeys/test_rotation.py.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ Tests: tests/security/test_setup.py.
 
 from __future__ import annotations
 
+from hanse.security import delegation
 from hanse.security.api_key_actions import ApiKeyActions
 from hanse.security.audit import Audit
 from hanse.security.ceilings import RemotePeers
@@ -40,3 +41,4 @@ def register(
     ApiKeyActions(store, roles, audit).register(registry)
     PeerActions(store, peers, audit).register(registry)
     TaskActions(running, ask_nodes).register(registry)
+    delegation.register(registry)

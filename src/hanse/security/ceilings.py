@@ -4,7 +4,7 @@ A certificate that several enabled peers match has to keep within all of them; o
 nothing. An authority that was accepted by invitation is never without a ceiling: without its peer it gets nothing.
 For other certificates that nobody listed the setting `xpack.security.remote_peer.default` decides. Without listed
 peers and with that setting at `allow` nothing is looked up at all.
-Tests: tests/security/test_peer_gate.py.
+Tests: tests/security/test_ceilings.py, tests/security/test_peer_gate.py, tests/journeys/test_through_a_ceiling.py.
 """
 
 from __future__ import annotations
@@ -92,6 +92,15 @@ class Ceiling:
             changes["api_key"] = self._limited_key(identity.api_key)
         return msgspec.structs.replace(identity, **changes)
 
+    def sorted_roles(self, identity: Identity) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The role names that `limits.roles` accepts, and those it drops. An API key has those of its owner."""
+        limited_by = (identity.api_key or {}).get("limited_by")
+        names = tuple(map(str, limited_by)) if isinstance(limited_by, Mapping) else identity.roles
+        return (
+            tuple(name for name in names if self.accepts_role(name)),
+            tuple(name for name in names if not self.accepts_role(name)),
+        )
+
     def accepts_role(self, name: str) -> bool:
         return all(patterns.matches(name) for patterns in self._roles)
 
@@ -119,20 +128,14 @@ class Ceiling:
             return f"{decided}: its [limits.{'search' if is_search(action) else 'replication'}] does not allow it"
         return f"{decided}: a remote peer may only search and replicate"
 
-    def decided(self, action: str, indices: Collection[str], own: Permission, limited: Permission) -> str | None:
-        """Why the ceiling, and not the caller's roles, stands against an index action; None when it is the roles.
+    def forbids(self, action: str, indices: Collection[str]) -> bool:
+        """Whether the ceiling stands against an index action whatever the caller's roles are.
 
-        `own` is what the caller's roles grant here, `limited` what those grant that `limits.roles` accepts.
+        Asked first, so that nobody learns from refusals what roles here say of names outside the ceiling.
         """
-
-        def grants(permission: Permission) -> bool:
-            if not indices:
-                return permission.allows_somewhere(action)
-            return all(permission.allows_index(action, name) for name in indices)
-
-        if not grants(own):
-            return None
-        return self.why(action) if self.refusal or grants(limited) else self.why_roles()
+        if self.refusal or not indices:
+            return bool(self.refusal) or not self.permission.allows_somewhere(action)
+        return not all(self.permission.allows_index(action, name) for name in indices)
 
     def why_remote(self) -> str:
         return self.refusal or f"the ceiling of peer [{self.label}] decided: it may not reach other clusters from here"

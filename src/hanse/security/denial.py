@@ -61,14 +61,15 @@ def unauthorized(
     restricted: bool = False,
     kind: str = "",
     privileges: Sequence[str] = (),
+    note: str = "",
 ) -> SecurityError:
-    """403 for an action. `kind` is cluster or index: which privileges would grant it."""
+    """403 for an action. `kind` is cluster or index: which privileges would grant it. `note` ends the sentence."""
     text = f"action [{action}] is unauthorized for {caller_text(identity)}{roles_text(identity, found, missing)}"
     if indices:
         text += f" on {'restricted ' if restricted else ''}indices [{','.join(indices)}]"
     if privileges:
         text += f", this action is granted by the {kind} privileges [{','.join(privileges)}]"
-    return SecurityError(text, 403)
+    return SecurityError(f"{text}; {note}" if note else text, 403)
 
 
 def beyond_ceiling(action: str, identity: Identity, indices: Sequence[str], why: str) -> SecurityError:
@@ -80,12 +81,12 @@ def beyond_ceiling(action: str, identity: Identity, indices: Sequence[str], why:
 
 
 def unauthorized_run_as(
-    action: str, identity: Identity, *, found: Sequence[str], missing: Sequence[str]
+    action: str, identity: Identity, *, found: Sequence[str], missing: Sequence[str], note: str = ""
 ) -> SecurityError:
-    """403 because the user who logged in may not act as the other."""
+    """403 because the user who logged in may not act as the other. `note` ends the sentence."""
     login = identity.run_by or identity
-    return SecurityError(
+    text = (
         f"action [{action}] is unauthorized for {caller_text(login)}{roles_text(login, found, missing)}, "
-        f"because {caller_text(login)} is unauthorized to run as [{identity.username}]",
-        403,
+        f"because {caller_text(login)} is unauthorized to run as [{identity.username}]"
     )
+    return SecurityError(f"{text}; {note}" if note else text, 403)

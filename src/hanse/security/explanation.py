@@ -1,13 +1,13 @@
 """`_security/_explain`: why a user may or may not do something here, link by link.
 
-Asks the same permission, resolution and ceiling that the gate decides with. For a remote index it says what this
-cluster would send and asks the remote cluster, as the calling administrator: it decides for itself what to tell.
-Tests: tests/journeys/test_peer_ceilings.py.
+Finds whom the question is about and says what this cluster decides (explained_rights.py). For a remote index it says
+what this cluster would send and asks the remote cluster, as the calling administrator: it decides for itself what to
+tell. What a peer with a ceiling asks is answered for role names that it gives, never about users of this cluster.
+Tests: tests/security/test_explanation.py, tests/journeys/test_peer_ceilings.py.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,27 +15,18 @@ from typing import Any
 import msgspec
 
 from hanse.errors import HanseError, IllegalArgumentError, ResourceNotFoundError
-from hanse.security import expressions, names
+from hanse.security import denial, expressions
 from hanse.security.ceilings import Ceiling, RemotePeers
+from hanse.security.explained_rights import ExplainedRights, Question
 from hanse.security.peer_requests import EXPLAIN, Explain
-from hanse.security.permission import Permission
-from hanse.security.privileges import (
-    cluster_privileges_granting,
-    index_privileges_granting,
-    is_cluster_action,
-)
 from hanse.security.realms.chain import RealmChain
-from hanse.security.refusals import Refusals
 from hanse.security.requests import Answer
 from hanse.security.role_store import RoleStore
 from hanse.security.store import NameCatalogue
-from hanse.transport.actions import Access, Action, ActionRegistry, Call, IndicesOptions
+from hanse.transport.actions import Action, ActionRegistry, Call
 from hanse.transport.identity import Identity, RealmRef
 
 AskRemote = Callable[[str, Action[Any, Any], Any, Identity], Awaitable[Any]]
-NAMES_MAX = 100
-"""Names of one expression that are explained one by one."""
-_ALL_NAMES = IndicesOptions(expand_closed=True, expand_hidden=True)
 
 
 async def _no_remotes(alias: str, action: Action[Any, Any], request: Any, identity: Identity) -> Any:
@@ -66,35 +57,33 @@ class Explanations:
         ask_remote: AskRemote | None = None,
     ) -> None:
         self._registry = registry
-        self._catalogue = catalogue
         self._realms = realms
-        self._roles = roles
         self._peers = peers
+        self._rights = ExplainedRights(registry, catalogue, roles)
         self._remote_aliases = remote_aliases
         self._ask_remote = ask_remote or _no_remotes
-        self._refusals = Refusals(roles)
 
     def register(self, registry: ActionRegistry) -> None:
         registry.register(EXPLAIN, self.explain)
 
     async def explain(self, call: Call, request: Explain) -> Answer:
-        if self._registry.action(request.action) is None:
-            raise IllegalArgumentError(f"unknown action [{request.action}]")
+        above = self._peers.ceiling(call.origin) if call.origin.kind == "transport" else None
+        if above is not None:
+            return self._explain_to_peer(above, call, request)
+        question = Question.of(request.action, self._registry)
         ceiling = self._ceiling(request.peer)
         person = self._person(request)
-        body: dict[str, Any] = {"user": person.shown, "action": request.action}
-        if is_cluster_action(request.action):
+        body = _body(question, person)
+        if not question.index:
             if request.indices:
                 raise IllegalArgumentError(f"action [{request.action}] is a cluster action and has no [index]")
-            body["granted_by"] = {"cluster": list(cluster_privileges_granting(request.action))}
-            local: dict[str, Any] | None = self._cluster(request.action, person, ceiling)
+            local: dict[str, Any] | None = self._local(question, None, person, ceiling)
             remotes: dict[str, Any] = {}
         else:
             if not request.indices:
                 raise IllegalArgumentError(f"[index] is missing: action [{request.action}] is an action on indices")
-            body["granted_by"] = {"index": list(index_privileges_granting(request.action))}
             split = expressions.split(request.indices, self._remote_aliases())
-            local = self._indices(request.action, split.local, person, ceiling) if split.has_local else None
+            local = self._local(question, split.local, person, ceiling) if split.has_local else None
             remotes = {
                 alias: await self._remote(call, request, alias, parts, person) for alias, parts in split.remotes.items()
             }
@@ -108,9 +97,29 @@ class Explanations:
             body["remotes"] = remotes
         return Answer(body)
 
+    def _explain_to_peer(self, ceiling: Ceiling, call: Call, request: Explain) -> Answer:
+        """The gate lets this question pass a ceiling that is not refused altogether: see `for_peer`."""
+        if request.roles is None or request.peer is not None or request.dn is not None:
+            why = f"peer [{ceiling.label}] has a ceiling and may ask about role names only, not about users or peers"
+            raise denial.beyond_ceiling(EXPLAIN.name, call.identity, (), why)
+        if expressions.names_remotes(request.indices):
+            raise denial.beyond_ceiling(EXPLAIN.name, call.identity, (), ceiling.why_remote())
+        question = Question.of(request.action, self._registry)
+        if bool(question.index) is not bool(request.indices):
+            raise IllegalArgumentError("[index] is to be given for actions on indices, and for those only")
+        person = self._person(request)
+        assert person.identity is not None
+        if question.index:
+            local = self._rights.indices(question, request.indices, person.identity, ceiling, for_peer=True)
+        else:
+            local = self._rights.cluster(question, person.identity, ceiling, for_peer=True)
+        return Answer({**_body(question, person), "allowed": local["allowed"], "local": local})
+
     # Who.
 
     def _person(self, request: Explain) -> _Person:
+        if request.dn is not None:
+            return self._person_of_dn(request.dn)
         if request.roles is not None:
             realm = RealmRef(request.realm or "given", "given")
             identity = Identity(request.username, request.roles, realm)
@@ -132,7 +141,32 @@ class Explanations:
             return _Person(found, shown, problem)
         asked = ",".join(realm.name for realm in self._realms.realms)
         problem = f"no realm of [{asked}] knows the user [{request.username}]"
-        return _Person(None, {"username": request.username, "found": False}, problem)
+        shown = {"username": request.username, "found": False}
+        not_asked = [realm.name for realm in self._realms.certificate_realms]
+        if not_asked:
+            shown["realms_not_asked"] = not_asked
+            problem += f"; [{','.join(not_asked)}] know users by certificate and were not asked: give a subject as [dn]"
+        return _Person(None, shown, problem)
+
+    def _person_of_dn(self, dn: str) -> _Person:
+        """The user that a verified certificate with this subject would be, as its role mappings stand now."""
+        problems = []
+        for realm in self._realms.certificate_realms:
+            try:
+                found = realm.user_of_subject(dn)
+            except ValueError as error:
+                problems.append(f"realm [{realm.name}]: {error}")
+                continue
+            shown = {
+                "username": found.username,
+                "dn": dn,
+                "found": True,
+                "realm": {"name": found.realm.name, "type": found.realm.type},
+                "roles": list(found.roles),
+            }
+            return _Person(found, shown, "")
+        why = "; ".join(problems) or "no realm of this cluster knows users by certificate"
+        return _Person(None, {"dn": dn, "found": False}, f"the subject [{dn}] is not a user: {why}")
 
     def _ceiling(self, name: str | None) -> Ceiling | None:
         if name is None:
@@ -142,76 +176,15 @@ class Explanations:
             raise ResourceNotFoundError(f"remote peer [{name}] does not exist")
         return ceiling
 
-    # What this cluster decides.
-
-    def _cluster(self, action: str, person: _Person, ceiling: Ceiling | None) -> dict[str, Any]:
+    def _local(
+        self, question: Question, parts: tuple[str, ...] | None, person: _Person, ceiling: Ceiling | None
+    ) -> dict[str, Any]:
         if person.identity is None or person.problem:
-            return {"allowed": False, "why": person.problem}
-        permission, section = self._links(person.identity, ceiling)
-        section["reasons"] = _reasons(permission, action, None)
-        section["allowed"] = permission.allows_cluster(action)
-        if not section["allowed"]:
-            section["why"] = self._refusals.of_cluster(action, person.identity, ceiling).reason
-        return section
-
-    def _indices(self, action: str, parts: tuple[str, ...], person: _Person, ceiling: Ceiling | None) -> dict[str, Any]:
-        if person.identity is None or person.problem:
-            return {"allowed": False, "expression": list(parts), "why": person.problem}
-        permission, section = self._links(person.identity, ceiling)
-        section["expression"] = list(parts)
-        declared = self._registry.action(action)
-        creates = declared is not None and declared.creates
-        parts = names.prepare(parts, time.time_ns() // 1_000_000)
-        meant = names.meant(names.Asked(action, parts, _ALL_NAMES, creates), self._catalogue)
-        section["names"] = [self._name(action, name, permission, ceiling) for name in meant[:NAMES_MAX]]
-        if len(meant) > NAMES_MAX:
-            section["names_left_out"] = len(meant) - NAMES_MAX
-        options = IndicesOptions(forbid_closed_indices=False)
-        section["allowed"] = True
-        try:
-            reached = names.resolve(names.Asked(action, parts, options, creates), permission, self._catalogue)
-            section["reaches"] = [target.index for target in reached[:NAMES_MAX]]
-        except names.NotGrantedError as refused:
-            section["allowed"] = False
-            section["why"] = self._refusals.of_index(action, person.identity, refused.names, ceiling).reason
-        except HanseError as error:  # allowed, and then there is nothing of this name
-            section["why"] = error.reason
-        return section
-
-    def _links(self, identity: Identity, ceiling: Ceiling | None) -> tuple[Permission, dict[str, Any]]:
-        """The roles and the ceiling between the user and the names."""
-        own = self._roles.permission(identity)
-        section: dict[str, Any] = {"roles": {"found": list(own.found), "missing": list(own.missing)}}
-        if ceiling is None:
-            return own, section
-        limited = ceiling.limit(identity)
-        peer: dict[str, Any] = {"name": ceiling.label, "accepted_roles": list(limited.roles)}
-        dropped = [role for role in identity.roles if role not in limited.roles]
-        if dropped:
-            peer["dropped_roles"] = dropped
-            peer["why"] = ceiling.why_roles()
-        if ceiling.refusal:
-            peer["why"] = ceiling.refusal
-        section["peer"] = peer
-        return ceiling.permission_of(identity, self._roles), section
-
-    def _name(self, action: str, name: str, permission: Permission, ceiling: Ceiling | None) -> dict[str, Any]:
-        row: dict[str, Any] = {"name": name, "is": self._kind(name)}
-        row["allowed"] = permission.allows_index(action, name)
-        row["reasons"] = _reasons(permission, action, name)
-        if ceiling is not None:
-            allowed = ceiling.permission.allows_index(action, name)
-            text = "its limits allow it" if allowed else ceiling.why(action)
-            row["reasons"].append({"peer": ceiling.label, "allowed": allowed, "why": text})
-        if row["allowed"]:
-            row.update(_filters(permission.access(action, (name,))))
-        return row
-
-    def _kind(self, name: str) -> Any:
-        if name in self._catalogue.concrete():
-            return "index" if self._catalogue.concrete()[name].is_open else "closed index"
-        entries = self._catalogue.aliases().get(name)
-        return {"alias_of": sorted(entry.index for entry in entries)} if entries else "not there"
+            shown = {} if parts is None else {"expression": list(parts)}
+            return {"allowed": False, **shown, "why": person.problem}
+        if parts is None:
+            return self._rights.cluster(question, person.identity, ceiling, for_peer=False)
+        return self._rights.indices(question, parts, person.identity, ceiling, for_peer=False)
 
     # What a remote cluster decides.
 
@@ -228,7 +201,13 @@ class Explanations:
             "roles": list(identity.roles),
         }
         asked = msgspec.structs.replace(
-            request, indices=tuple(parts), peer=None, roles=identity.roles, realm=identity.realm.name
+            request,
+            username=identity.username,
+            indices=tuple(parts),
+            peer=None,
+            roles=identity.roles,
+            realm=identity.realm.name,
+            dn=None,
         )
         try:
             answer = await self._ask_remote(alias, EXPLAIN, asked, call.identity)
@@ -239,21 +218,5 @@ class Explanations:
         return {"allowed": told.get("allowed"), **section, "answer": told}
 
 
-def _reasons(permission: Permission, action: str, name: str | None) -> list[dict[str, Any]]:
-    return [
-        {"role": reason.role, "allowed": reason.allowed, "why": reason.text}
-        for reason in permission.explain(action, name)
-    ]
-
-
-def _filters(access: Access) -> dict[str, Any]:
-    """Of each `any_of` one has to match, of several groups every one: the roles', and the ceiling's."""
-    found: dict[str, Any] = {}
-    if access.documents:
-        found["document_level_security"] = [{"any_of": list(queries)} for queries in access.documents]
-    if access.fields:
-        found["field_level_security"] = [
-            {"any_of": [{"grant": list(rule.grant), "except": list(rule.deny)} for rule in rules]}
-            for rules in access.fields
-        ]
-    return found
+def _body(question: Question, person: _Person) -> dict[str, Any]:
+    return {"user": person.shown, "action": question.shown, "granted_by": question.granted_by}

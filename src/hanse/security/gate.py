@@ -34,6 +34,7 @@ from hanse.security.authentication import NO_SUCH_USER, Authenticator, HttpCrede
 from hanse.security.builtin_roles import INTERNAL_USERS
 from hanse.security.ceilings import SNIFFING, Ceiling, RemotePeers
 from hanse.security.own_account import concerns_own_account
+from hanse.security.peer_requests import EXPLAIN
 from hanse.security.permission import Permission, Reason, Unlimited
 from hanse.security.realms.chain import RealmChain
 from hanse.security.refusals import Refusals
@@ -280,17 +281,20 @@ class Gate:
                 raise denial.beyond_ceiling(action.name, identity, (), ceiling.why_remote())
             return _inherit(action, request, parent) or self._resolve(action, request, identity, permission, ceiling)
         own = ceiling.own_permission_of(identity, self.roles)
-        if action.scope is Scope.CLUSTER and not own.allows_cluster(action.name):
-            raise self._refusals.of_cluster(action.name, identity, ceiling)
+        if action.scope is Scope.CLUSTER and action.name != EXPLAIN.name and not own.allows_cluster(action.name):
+            raise self._refusals.of_cluster(action.name, identity, ceiling, is_within=True)
         return _NO_TARGETS
 
     def _check_name_against(self, ceiling: Ceiling, action: Action[Any, Any], identity: Identity) -> None:
-        """Refuses what a ceiling forbids whatever the request says: all but sniffing, search and replication."""
+        """Refuses what a ceiling forbids whatever the request says: all but sniffing, search and replication, and the
+        question what of these it allows, which is answered with no more than trying would tell."""
         if ceiling.refusal:
             raise denial.beyond_ceiling(action.name, identity, (), ceiling.refusal)
         if identity.is_internal:
             if not action.name.startswith(SNIFFING) and not ceiling.permission.grants(action.name):
                 raise denial.beyond_ceiling(action.name, identity, (), ceiling.why(action.name))
+            return
+        if action.name == EXPLAIN.name:
             return
         permission = ceiling.permission_of(identity, self.roles)
         if action.scope not in (Scope.INDEX, Scope.COMPOSITE):
@@ -324,11 +328,12 @@ class Gate:
             # A cluster with security disabled has authenticated nobody.
             raise denial.missing_action_credentials(action.name)
         if identity.run_by is not None:
-            login = self.roles.permission(identity.run_by if ceiling is None else ceiling.limit(identity.run_by))
+            by = identity.run_by
+            login = self.roles.permission(by) if ceiling is None else ceiling.own_permission_of(by, self.roles)
             if identity.realm == NO_SUCH_USER or not login.allows_run_as(identity.username):
                 if self.audit.enabled:
                     self.audit.run_as_denied(action.name, identity, origin)
-                raise denial.unauthorized_run_as(action.name, identity, found=login.found, missing=login.missing)
+                raise self._refusals.of_run_as(action.name, identity, ceiling)
 
     def _check_member(self, action: Action[Any, Any], identity: Identity, origin: Origin) -> None:
         is_member = origin.kind == "local" or (origin.kind == "transport" and self.peers.is_member(origin))

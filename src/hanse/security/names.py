@@ -82,9 +82,12 @@ def prepare(parts: Sequence[str], now_ms: int) -> tuple[str, ...]:
     return tuple(prepared)
 
 
-def meant(asked: Asked, catalogue: NameCatalogue) -> list[str]:
-    """Every index and alias that an expression means, whoever asks; explicit names also when they are not there."""
-    return list(_select(asked, Unlimited(), catalogue))
+def meant(asked: Asked, catalogue: NameCatalogue, permission: Permission | None = None) -> list[str]:
+    """Every index and alias that an expression means; explicit names also when they are not there, or not granted.
+
+    Patterns mean the names that `permission` grants; without one all, whoever asks.
+    """
+    return list(_select(asked, permission or Unlimited(), catalogue))
 
 
 def resolve(asked: Asked, permission: Permission, catalogue: NameCatalogue) -> tuple[Target, ...]:

@@ -1,6 +1,6 @@
 """Remote peers: put, show, delete. Those of peers.yml are shown and never changed here.
 
-Tests: tests/journeys/test_peer_ceilings.py.
+Tests: tests/security/test_peer_actions.py, tests/journeys/test_peer_ceilings.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Requests and actions of remote peers (`_security/remote_peer`) and of `_security/_explain`.
 
-Tests: tests/journeys/test_peer_ceilings.py.
+Tests: tests/security/test_peer_actions.py, tests/security/test_explanation.py.
 """
 
 from __future__ import annotations
@@ -21,14 +21,19 @@ class PutRemotePeer(msgspec.Struct, frozen=True):
 
 
 class Explain(msgspec.Struct, frozen=True):
-    """May this user do this? `roles` and `realm` are given for a user whom this cluster's realms need not know."""
+    """May this user do this? `action` is an action's name, or `search` or `replication`.
+
+    `roles` and `realm` are given for a user whom this cluster's realms need not know; `dn` instead of a name for one
+    who is known by certificate.
+    """
 
     username: str
-    action: str = "indices:data/read/search"
+    action: str = "search"
     indices: tuple[str, ...] = ()
     peer: str | None = None
     roles: tuple[str, ...] | None = None
     realm: str | None = None
+    dn: str | None = None
 
 
 PUT_REMOTE_PEER = Action(_SECURITY + "remote_peer/put", PutRemotePeer, Answer, Scope.CLUSTER)

@@ -11,6 +11,7 @@ from typing import Any
 from hanse.errors import ActionRequestValidationError
 from hanse.security import requests
 from hanse.security.requests import Answer
+from hanse.security.role_templates import check_template
 from hanse.security.roles import RoleParsingError
 from hanse.security.store import SecurityStore
 from hanse.transport.actions import ActionRegistry, Call
@@ -74,7 +75,9 @@ def parse_mapping(name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         "metadata": dict(body.get("metadata") or {}),
     }
     if body.get("role_templates"):
-        mapping["role_templates"] = list(body["role_templates"])
+        if not isinstance(body["role_templates"], list):
+            raise RoleParsingError(f"failed to parse role-mapping [{name}]. [role_templates] must be an array")
+        mapping["role_templates"] = [check_template(name, one) for one in body["role_templates"]]
     return mapping
 
 

@@ -15,6 +15,7 @@ import structlog
 
 from hanse.errors import HanseError
 from hanse.security.patterns import NamePatterns
+from hanse.security.role_templates import roles_of
 from hanse.security.subjects import rendered
 from hanse.tls.identity import structured_text
 
@@ -32,17 +33,25 @@ class MappedUser(msgspec.Struct, frozen=True):
 
 
 def mapped_roles(mappings: Mapping[str, Mapping[str, Any]], user: MappedUser) -> tuple[str, ...]:
-    """The roles of every enabled mapping whose rules hold. One that cannot be evaluated gives nothing."""
+    """The roles of every enabled mapping whose rules hold. What cannot be evaluated gives nothing."""
     roles: dict[str, None] = {}
     for name, mapping in mappings.items():
         try:
             if mapping.get("enabled", True) and holds(mapping["rules"], user):
                 roles.update(dict.fromkeys(mapping.get("roles") or ()))
-                if mapping.get("role_templates"):
-                    log.warning("role templates are not evaluated, the mapping gives its roles only", mapping=name)
+                for template in mapping.get("role_templates") or ():
+                    roles.update(dict.fromkeys(_of_template(name, template, user)))
         except (HanseError, ValueError, KeyError, TypeError) as error:
             log.warning("a role mapping cannot be evaluated and gives nothing", mapping=name, why=str(error))
     return tuple(roles)
+
+
+def _of_template(mapping: str, template: Mapping[str, Any], user: MappedUser) -> tuple[str, ...]:
+    try:
+        return roles_of(template, lambda field: _values(field, user))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        log.warning("a role template gives nothing", mapping=mapping, user=user.username, why=str(error))
+        return ()
 
 
 def holds(rule: Mapping[str, Any], user: MappedUser) -> bool:

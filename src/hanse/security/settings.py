@@ -71,6 +71,12 @@ PKI_TRUSTSTORE_PASSWORD = optional_string(f"{_PKI}.truststore.password", Scope.S
 PKI_TRUSTSTORE_SECURE_PASSWORD = optional_string(
     f"{_PKI}.truststore.secure_password", Scope.SECURE, "password of the truststore"
 )
+PKI_ROLE_MAPPING = optional_string(
+    f"{_PKI}.files.role_mapping", Scope.STATIC, "YAML file that maps roles to subjects; by default role_mapping.yml"
+)
+PKI_AUTHORIZATION_REALMS = strings(
+    f"{_PKI}.authorization_realms", Scope.STATIC, "not there: a realm named here is refused"
+)
 PKI_DELEGATION = boolean(f"{_PKI}.delegation.enabled", False, Scope.STATIC, "not there yet: true is refused")
 CACHE_TTL_S = time_s(
     "xpack.security.authc.realms.native.*.cache.ttl",
@@ -121,6 +127,8 @@ SECURITY_SETTINGS: tuple[Setting[Any], ...] = (
     PKI_TRUSTSTORE_TYPE,
     PKI_TRUSTSTORE_PASSWORD,
     PKI_TRUSTSTORE_SECURE_PASSWORD,
+    PKI_ROLE_MAPPING,
+    PKI_AUTHORIZATION_REALMS,
     PKI_DELEGATION,
     CACHE_TTL_S,
     CACHE_MAX_USERS,

@@ -7,7 +7,7 @@ too. Reading happens off the event loop. Tests: tests/settings/test_watched_file
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -52,11 +52,12 @@ class WatchedFiles:
                 changed.append(reader)
         return changed
 
-    async def watch(self) -> None:
-        """Checks until it is cancelled."""
+    async def watch(self, changed: Callable[[], None] = lambda: None) -> None:
+        """Checks until it is cancelled; calls `changed` on the event loop after something was reloaded."""
         while self._seen:
             await asyncio.sleep(self._poll_s)
-            await asyncio.to_thread(self.check)
+            if await asyncio.to_thread(self.check):
+                changed()
 
 
 def _look(files: tuple[Path, ...]) -> _Seen:

@@ -106,12 +106,14 @@ async def dial(
     *,
     server_name: str | None = None,
     timeout_s: float = DIAL_TIMEOUT_S,
+    restricted_answer: Callable[[str], bytes] | None = None,
 ) -> tuple[asyncio.Transport, P]:
     """Connects within `timeout_s`; plaintext when `contexts` is None or not enabled.
 
     `server_name` is sent as SNI and, with `verification_mode: full`, is the name that is checked instead of `host`.
     With TLS 1.3 it returns before the peer has judged our certificate: only an answer to the hello proves a connection.
-    Cancelling it closes the socket.
+    Cancelling it closes the socket. A server that trust restrictions refuse is sent `restricted_answer(sentence)`:
+    Python's ssl can send no alert of its own choice, and by then OpenSSL has none left.
     """
     address = format_address((host, port))
     app = protocol_factory()
@@ -120,7 +122,8 @@ async def dial(
             if contexts is None or not contexts.enabled:
                 transport = await _connect(lambda: app, host, port, address)
             else:
-                transport = await _dial_tls(app, host, port, contexts, server_name or host, address)
+                name = server_name or host
+                transport = await _dial_tls(app, host, port, contexts, name, address, restricted_answer)
     except TimeoutError as error:
         raise ConnectTransportError(f"[][{address}] connect_timeout[{format_time(timeout_s)}]") from error
     return transport, app
@@ -140,7 +143,13 @@ async def _connect(
 
 
 async def _dial_tls(
-    app: asyncio.BaseProtocol, host: str, port: int, contexts: TlsContexts, name: str, address: str
+    app: asyncio.BaseProtocol,
+    host: str,
+    port: int,
+    contexts: TlsContexts,
+    name: str,
+    address: str,
+    restricted_answer: Callable[[str], bytes] | None,
 ) -> asyncio.Transport:
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[None] = loop.create_future()
@@ -153,6 +162,7 @@ async def _dial_tls(
             server_name=_plain_name(name),
             waiter=waiter,
             restrictions=contexts.restrictions,
+            restricted_answer=restricted_answer,
         )
     except (ValueError, UnicodeError) as error:
         raise ConnectTransportError(f"[][{address}] connect_exception: [{name}] is not a server name") from error

@@ -52,6 +52,13 @@ class PlaintextError(ConnectionError):
         self.is_http = looks_like_http(first_bytes)
 
 
+class UnreadableCertificateError(ssl.SSLError):
+    """The chain of the certificate is trusted, and the certificate itself cannot be read."""
+
+    def __init__(self) -> None:
+        super().__init__("unreadable certificate")
+
+
 class HandshakeTimeoutError(TimeoutError):
     """The handshake did not end in time."""
 
@@ -136,6 +143,8 @@ def fault_of(exc: BaseException | type[BaseException] | None) -> Fault:
         return _VERIFY_FAULTS.get(exc.verify_code, Fault.BAD_CERTIFICATE)
     if isinstance(exc, RestrictedTrustError):
         return Fault.RESTRICTED
+    if isinstance(exc, UnreadableCertificateError):
+        return Fault.BAD_CERTIFICATE
     if isinstance(exc, PlaintextError):
         return Fault.PLAINTEXT_HTTP if exc.is_http else Fault.PLAINTEXT
     if isinstance(exc, TimeoutError):
@@ -157,6 +166,8 @@ def explain(exc: BaseException | type[BaseException] | None, view: View | None =
         return f"{_other(exc)}{_of(seen)}"
     if isinstance(exc, RestrictedTrustError):
         return _restricted(exc, seen)
+    if isinstance(exc, UnreadableCertificateError):
+        return f"{_distrust(replace(seen, shown=None))} that cannot be read; issue it a proper one"
     if fault in _BY_CODE and isinstance(exc, ssl.SSLCertVerificationError):
         return _BY_CODE[fault](exc.verify_code, seen)
     if fault is Fault.NAME_MISMATCH and isinstance(exc, ssl.SSLCertVerificationError):

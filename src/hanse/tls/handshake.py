@@ -24,13 +24,14 @@ from hanse.tls.explain import (
     Fault,
     HandshakeTimeoutError,
     PlaintextError,
+    UnreadableCertificateError,
     View,
     explain,
     fault_of,
     looks_like_tls,
     restricted_for_peer,
 )
-from hanse.tls.identity import PeerCertificate, shown_certificate
+from hanse.tls.identity import PeerCertificate, readable_certificate, shown_certificate
 from hanse.tls.presented import presented_certificate
 from hanse.tls.ssl_settings import TRANSPORT
 from hanse.tls.trust_restrictions import RestrictedTrustError, TrustRestrictions
@@ -190,7 +191,7 @@ class TlsProtocol(_SSLProtocol):  # type: ignore[misc]
 
     def _on_handshake_complete(self, handshake_exc: BaseException | type[BaseException] | None) -> None:
         if handshake_exc is None:
-            handshake_exc = self._restriction()
+            handshake_exc = self._restriction() or self._unreadable()
         if handshake_exc is None:
             super()._on_handshake_complete(None)
             return
@@ -210,6 +211,11 @@ class TlsProtocol(_SSLProtocol):  # type: ignore[misc]
             with contextlib.suppress(ssl.SSLError):  # the close is in the buffer; the peer's is not waited for
                 self._sslobj.unwrap()
             return error
+
+    def _unreadable(self) -> UnreadableCertificateError | None:
+        """OpenSSL takes names that nobody else can read: whom they are to name cannot be known, so it is nobody."""
+        shown = self._sslobj.getpeercert(binary_form=True)
+        return UnreadableCertificateError() if shown and readable_certificate(shown) is None else None
 
     def _check_handshake_timeout(self) -> None:
         if self._state is sslproto.SSLProtocolState.DO_HANDSHAKE:

@@ -35,7 +35,7 @@ RELOAD_SETTINGS: list[Setting[Any]] = [RELOAD_ENABLED, RELOAD_INTERVAL]
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """What one reading gave. `changed`: identity, trust; `problem`: why the old ones stay in use."""
+    """What one reading gave. `changed`: of identity, trust, trust_restrictions; `problem`: why the old ones stay."""
 
     prefix: str
     files: tuple[Path, ...]
@@ -77,11 +77,15 @@ class Reloader:
             await asyncio.sleep(interval_s)
 
     async def _reload(self, contexts: TlsContexts) -> Reloaded:
-        identity, trusted = contexts.identity, contexts.trusted
+        identity, trusted, restrictions = contexts.identity, contexts.trusted, contexts.restrictions
         problem = await asyncio.to_thread(contexts.reload)
         cut = contexts.cut_untrusted()
         if cut:
             log.warning("connections to peers that are no longer trusted were cut", prefix=contexts.prefix, count=cut)
-        parts = {"identity": identity != contexts.identity, "trust": trusted != contexts.trusted}
+        parts = {
+            "identity": identity != contexts.identity,
+            "trust": trusted != contexts.trusted,
+            "trust_restrictions": restrictions != contexts.restrictions,
+        }
         changed = tuple(part for part, is_new in parts.items() if is_new)
         return Reloaded(contexts.prefix, contexts.files, changed, cut, problem)

@@ -43,6 +43,8 @@ class Channel(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[str] = self.loop.create_future()
         """Done when the connection is gone; the result is the sentence that says why."""
+        self.lost_by: BaseException | None = None
+        """What ended the connection, when it was not ended in peace: fault_of tells which fault it stands for."""
         self.address = ""
         self.heard = False
         self._transport: asyncio.Transport | None = None
@@ -100,6 +102,7 @@ class Channel(asyncio.Protocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         if self.ended.done():
             return
+        self.lost_by = exc
         sentence = self._why or connection_lost_sentence(exc, peer=self.address)
         self._transport = None
         self._outgoing = OutgoingPayloads()

@@ -38,7 +38,7 @@ from hanse.transport.frames import (
     Request,
     Response,
 )
-from hanse.transport.hello import Close, DiallingHello, Established, Send
+from hanse.transport.hello import Close, DiallingHello, Established, Send, refusal
 from hanse.transport.identities import encode_identity
 from hanse.transport.identity import Identity
 from hanse.transport.payloads import Complete
@@ -79,8 +79,18 @@ class Connection:
         return self._peer_certificate
 
     @property
+    def certificates(self) -> tuple[PeerCertificate | None, ...]:
+        """What was shown, as `Peer.certificates`."""
+        return (self._peer_certificate,)
+
+    @property
     def round_trip_s(self) -> float | None:
         return self._channel.round_trip_s
+
+    @property
+    def clock_skew_s(self) -> float | None:
+        """How far the clock there is ahead of ours, by its own word; negative when it is behind."""
+        return self._channel.clock_skew_s
 
     @property
     def calls_running(self) -> int:
@@ -146,6 +156,7 @@ async def connect(
         contexts,
         server_name=server_name,
         timeout_s=timeout_s,
+        restricted_answer=lambda sentence: refusal(ConnectTransportError(sentence)),
     )
     try:
         left_s = max(0.0, timeout_s - (time.monotonic() - started_s))
@@ -159,7 +170,7 @@ async def connect(
         channel.cut("dialling was cancelled")
         raise
     if not channel.established.done():
-        raise ConnectTransportError(f"[][{target}] handshake failed: {channel.ended.result()}")
+        raise ConnectTransportError(f"[][{target}] handshake failed: {channel.ended.result()}") from channel.lost_by
     connection = Connection(channel, channel.established.result(), lane)
     if contexts is not None:
         contexts.hold(connection)
@@ -257,6 +268,10 @@ class _CallingChannel(Channel):
         self.round_trip_s = (time.monotonic_ns() - pong.nonce) / 1e9
 
     # The hello and the socket.
+
+    @property
+    def clock_skew_s(self) -> float | None:
+        return self._hello.clock_skew_s
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

@@ -51,6 +51,8 @@ class Hello(msgspec.Struct, frozen=True, gc=False):
     address: str
     roles: tuple[str, ...] = ()
     attributes: dict[str, str] = {}
+    clock_ms: int = 0
+    """The sender's clock when it was sent; 0 from a node that does not tell."""
 
 
 class HelloFrame(Frame, frozen=True):
@@ -139,7 +141,7 @@ Bounds = Mapping[int, int]
 
 _PAYLOAD_FRAME_BYTES_MAX = CHUNK_BYTES + IDENTITY_BYTES_MAX + 3 * NAME_BYTES_MAX + ENVELOPE_BYTES
 
-ACCEPTING_HELLO: Bounds = {HelloFrame.KIND: HELLO_BYTES_MAX}
+ACCEPTING_HELLO: Bounds = {HelloFrame.KIND: HELLO_BYTES_MAX, Error.KIND: HELLO_BYTES_MAX}
 DIALLING_HELLO: Bounds = {HelloAck.KIND: HELLO_BYTES_MAX, Error.KIND: HELLO_BYTES_MAX}
 SERVING: Bounds = {
     Request.KIND: _PAYLOAD_FRAME_BYTES_MAX,

@@ -7,9 +7,13 @@ sans-IO: bytes in, commands out, so tests read as transcripts. Tests: tests/tran
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import msgspec
 
 from hanse.errors import HanseError
+from hanse.tls.certificate_words import printable
 from hanse.transport.actions import Lane
 from hanse.transport.frames import (
     ACCEPTING_HELLO,
@@ -42,6 +46,14 @@ _TLS_ALERT = b"\x15\x03"
 _ELASTICSEARCH = b"ES"
 
 
+CLOCK_SKEW_S_MAX = 10.0
+"""Clocks that are kept by a time service agree better than this."""
+
+
+def _wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 class Send(msgspec.Struct, frozen=True):
     data: bytes
 
@@ -65,8 +77,9 @@ Command = Send | Established | Close
 class AcceptingHello:
     """The accepting side. `own` is what this node answers."""
 
-    def __init__(self, own: Hello) -> None:
+    def __init__(self, own: Hello, now_ms: Callable[[], int] = _wall_clock_ms) -> None:
         self._own = own
+        self._now_ms = now_ms
         self._first = b""
         self._reader: FrameReader | None = None
 
@@ -82,6 +95,8 @@ class AcceptingHello:
         for event in self._reader.feed(data):
             if isinstance(event, HelloFrame):
                 return self._greet(event)
+            if isinstance(event, Error):
+                return [Close(f"the node that dialled refuses this one: {printable(event.error.reason)}")]
             if isinstance(event, Violation):
                 return [Close(f"the hello is malformed: {event.sentence}")]
         return []
@@ -90,7 +105,8 @@ class AcceptingHello:
         if self._reader is not None and not self._reader.is_between_frames:
             return [Close("the hello is malformed: bytes follow it before it was answered")]
         lane = Lane.BULK if frame.lane == Lane.BULK.value else Lane.INTERACTIVE
-        return [Send(PREFACE + encode_frame(HelloAck(self._own))), Established(frame.node, lane)]
+        own = msgspec.structs.replace(self._own, clock_ms=self._now_ms())
+        return [Send(PREFACE + encode_frame(HelloAck(own))), Established(frame.node, lane)]
 
     def _refuse_stranger(self, first: bytes) -> list[Command]:
         if first.startswith(MAGIC):
@@ -110,15 +126,29 @@ class AcceptingHello:
 class DiallingHello:
     """The dialling side: `start` gives what to send, `receive` takes the answer."""
 
-    def __init__(self, own: Hello, lane: Lane = Lane.INTERACTIVE, *, is_encrypted: bool = True) -> None:
+    def __init__(
+        self,
+        own: Hello,
+        lane: Lane = Lane.INTERACTIVE,
+        *,
+        is_encrypted: bool = True,
+        now_ms: Callable[[], int] = _wall_clock_ms,
+    ) -> None:
         self._own = own
         self._lane = lane
+        self._now_ms = now_ms
+        self._started_ms = 0
+        self.clock_skew_s: float | None = None
+        """How far the clock there is ahead of ours, to half of the time that the hello took; None if it does not tell.
+        Its word only: to be shown, never to be judged by."""
         self._is_encrypted = is_encrypted
         self._first = b""
         self._reader: FrameReader | None = None
 
     def start(self) -> Send:
-        return Send(PREFACE + encode_frame(HelloFrame(self._own, self._lane.value)))
+        self._started_ms = self._now_ms()
+        own = msgspec.structs.replace(self._own, clock_ms=self._started_ms)
+        return Send(PREFACE + encode_frame(HelloFrame(own, self._lane.value)))
 
     def receive(self, data: bytes) -> list[Command]:
         if self._reader is None:
@@ -131,6 +161,8 @@ class DiallingHello:
             data = self._first[len(PREFACE) :]
         for event in self._reader.feed(data):
             if isinstance(event, HelloAck):
+                if event.node.clock_ms:
+                    self.clock_skew_s = (event.node.clock_ms - (self._started_ms + self._now_ms()) / 2) / 1000
                 return [Established(event.node, self._lane)]
             if isinstance(event, Error):
                 return [Close(f"the node there refused the hello: {event.error.reason}")]
@@ -159,7 +191,7 @@ class DiallingHello:
 
 
 def refusal(error: HanseError) -> bytes:
-    """What an accepting node sends instead of an answer when it does not want this peer."""
+    """What a node sends instead of a hello, or of the answer to one, when it does not want this peer."""
     return PREFACE + encode_frame(Error(0, to_wire(error)))
 
 

@@ -7,6 +7,7 @@ again after it was lost. Tests: tests/transport/test_pool.py.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TypeVar
 
 from hanse.errors import ConnectTransportError, NodeNotConnectedError
@@ -19,6 +20,9 @@ from hanse.transport.identity import Identity
 
 Q = TypeVar("Q")
 R = TypeVar("R")
+
+Judge = Callable[[PeerCertificate | None], str | None]
+"""Why a server with this certificate must not be called; None when it may be."""
 
 
 class Peer:
@@ -33,8 +37,10 @@ class Peer:
         contexts: TlsContexts | None,
         server_name: str | None,
         timeout_s: float,
+        judge: Judge,
     ) -> None:
         self._interactive = interactive
+        self._judge = judge
         self._bulk: Connection | None = None
         self._bulk_lock = asyncio.Lock()
         self._host, self._port = host, port
@@ -55,9 +61,11 @@ class Peer:
         *,
         server_name: str | None = None,
         timeout_s: float = 30.0,
+        judge: Judge = lambda certificate: None,
     ) -> Peer:
+        """`judge` is asked for each lane of its own: another socket may end at another machine."""
         interactive = await connect(host, port, hello, contexts, server_name=server_name, timeout_s=timeout_s)
-        return cls(interactive, host, port, hello, contexts, server_name, timeout_s)
+        return cls(interactive, host, port, hello, contexts, server_name, timeout_s, judge)
 
     def __repr__(self) -> str:
         lanes = [lane for lane in (self._interactive, self._bulk) if lane is not None and lane.is_open]
@@ -72,8 +80,18 @@ class Peer:
         return self._interactive.round_trip_s
 
     @property
+    def clock_skew_s(self) -> float | None:
+        return self._interactive.clock_skew_s
+
+    @property
     def peer_certificate(self) -> PeerCertificate | None:
         return self._interactive.peer_certificate
+
+    @property
+    def certificates(self) -> tuple[PeerCertificate | None, ...]:
+        """What was shown on each lane that is open."""
+        lanes = (lane for lane in (self._interactive, self._bulk) if lane is not None and lane.is_open)
+        return tuple(lane.peer_certificate for lane in lanes)
 
     async def call(
         self,
@@ -115,5 +133,9 @@ class Peer:
                     f"[{self.peer.node_name}][{self.address}] handshake failed: another node answered, "
                     f"[{bulk.peer.node_name}]"
                 )
+            why = self._judge(bulk.peer_certificate)
+            if why is not None:
+                await bulk.close()
+                raise ConnectTransportError(f"[{self.peer.node_name}][{self.address}] is not called: {why}")
             self._bulk = bulk
             return bulk

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from hanse.errors import HanseError, StatusError
 from hanse.security.keys import authenticate_key
 from hanse.security.trust import requests
-from hanse.security.trust.authentication_string import Card
+from hanse.security.trust.authentication_string import Card, Way
 from hanse.security.trust.exchanges import Exchanges
 from hanse.security.trust.protocol import Exchange
 from hanse.security.trust.setup import TrustByInvitation
@@ -31,22 +31,24 @@ class Surroundings:
     """The node around the room, as far as the room may see it: settings and trust as they would be in force."""
 
     own: Card
-    configured: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    configured: dict[str, Way] = field(default_factory=dict)
     reloads: int = 0
     broken: set[str] = field(default_factory=set)
 
-    def card(self, seeds: Sequence[str]) -> Card:
-        return msgspec.structs.replace(self.own, seeds=tuple(seeds) or self.own.seeds)
+    def card(self, way: Way) -> Card:
+        if way == Way():
+            return self.own
+        return msgspec.structs.replace(self.own, **msgspec.structs.asdict(way))
 
     def https(self, addresses: Sequence[str]) -> tuple[tuple[str, ...], str]:
         return tuple(addresses) or ("127.0.0.1:9200",), FINGERPRINT
 
-    def seeds(self, alias: str) -> tuple[str, ...] | None:
+    def way(self, alias: str) -> Way | None:
         return self.configured.get(alias)
 
-    async def connect(self, alias: str, seeds: Sequence[str]) -> None:
+    async def connect(self, alias: str, way: Way) -> None:
         self._fail("connect")
-        self.configured[alias] = tuple(seeds)
+        self.configured[alias] = way
 
     async def disconnect(self, alias: str) -> None:
         self._fail("disconnect")

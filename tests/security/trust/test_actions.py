@@ -14,6 +14,7 @@ from hanse.security import keys
 from hanse.security.audit import Audit
 from hanse.security.requests import ByNames
 from hanse.security.trust import requests
+from hanse.security.trust.authentication_string import Way
 from hanse.security.trust.token import TrustToken
 from hanse.transport.actions import Empty
 from tests.security.conftest import PEER, REST, user
@@ -86,6 +87,10 @@ class TestWhatIsRefused:
             ({"alias": "a", "expiration": "2d"}, "not more than one day"),
             ({"alias": "a", "expiration": "soon"}, "unit is missing"),
             ({"alias": "a", "seeds": "host:9300"}, "[seeds] must be an array"),
+            ({"alias": "a", "proxy_address": "gate"}, "[proxy_address] must be an address"),
+            ({"alias": "a", "proxy_address": 5}, "[proxy_address] must be a text"),
+            ({"alias": "a", "proxy_address": "g:1", "seeds": ["h:1"]}, "either [seeds] or [proxy_address]"),
+            ({"alias": "a", "seeds": ["h:1"], "server_name": "x"}, "without [proxy_address] there is none"),
         ],
     )
     async def test_malformed_invitations(self, two: Two, body: dict[str, Any], words: str) -> None:
@@ -93,7 +98,7 @@ class TestWhatIsRefused:
         assert (status, words in reason) == (400, True), reason
 
     async def test_names_that_are_taken(self, two: Two) -> None:
-        two.berlin.around.configured["munich"] = ("m:9300",)
+        two.berlin.around.configured["munich"] = Way(("m:9300",))
         status, reason = await refused(two.berlin.invite())
         assert (status, "[munich] is already the name of a remote cluster here" in reason) == (409, True)
         two.berlin.around.configured.clear()

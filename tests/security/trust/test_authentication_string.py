@@ -45,6 +45,8 @@ OTHERS = {
     "another name": (SECRET, (msgspec.structs.replace(BERLIN, cluster_name="evil"), B), (MUNICH, M)),
     "another uuid": (SECRET, (msgspec.structs.replace(BERLIN, cluster_uuid="evil"), B), (MUNICH, M)),
     "other seeds": (SECRET, (BERLIN, B), (msgspec.structs.replace(MUNICH, seeds=("evil:9300",)), M)),
+    "a proxy": (SECRET, (BERLIN, B), (msgspec.structs.replace(MUNICH, proxy_address="evil:9400"), M)),
+    "another server name": (SECRET, (BERLIN, B), (msgspec.structs.replace(MUNICH, server_name="evil"), M)),
     "another nonce of the inviter": (SECRET, (BERLIN, M), (MUNICH, M)),
     "another nonce of the acceptor": (SECRET, (BERLIN, B), (MUNICH, B)),
     "the sides changed": (SECRET, (MUNICH, M), (BERLIN, B)),
@@ -54,6 +56,12 @@ OTHERS = {
 @pytest.mark.parametrize("parts", OTHERS.values(), ids=OTHERS)
 def test_whatever_differs_gives_other_digits(parts: tuple[str, tuple[Card, str], tuple[Card, str]]) -> None:
     assert authentication_string(*parts) != authentication_string(SECRET, (BERLIN, B), (MUNICH, M))
+
+
+def test_a_card_without_a_proxy_is_the_one_that_older_nodes_read() -> None:
+    assert msgspec.json.decode(msgspec.json.encode(MUNICH)).keys() == {
+        "cluster_name", "cluster_uuid", "authority", "seeds",
+    }  # fmt: skip
 
 
 def test_a_commitment_opens_with_what_it_was_made_of_and_nothing_else() -> None:

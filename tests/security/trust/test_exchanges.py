@@ -40,7 +40,7 @@ async def test_both_sides_put_peer_authority_and_connection(two: Two) -> None:
         peer = side.cluster.store.entries("remote_peer")[alias]
         assert authority["certificate"] == other.around.own.authority
         assert peer["match"] == {"any": [{"issuer_fingerprint_sha256": authority["fingerprint_sha256"]}]}
-        assert side.around.configured == {alias: other.around.own.seeds}
+        assert side.around.configured == {alias: other.around.own.way}
         assert side.around.reloads == 1
     assert two.berlin.cluster.gate.peers.all()["munich"].body["limits"] == {"search": [{"names": ["logs-*"]}]}
     assert two.munich.cluster.gate.peers.all()["berlin"].body["limits"] == {}

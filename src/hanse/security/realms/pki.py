@@ -2,8 +2,9 @@
 
 The certificate was verified by the handshake; only one that was, by the trust of the HTTP port, gets here. A
 certificate of the authority of this cluster's own nodes is a node's until a role mapping says what it may do as a user:
-without one it is nobody here. The user's name is what `username_pattern` finds in the subject, and nothing when there
-is any doubt (subjects.py). Tests: tests/security/test_pki_realm.py, tests/journeys/test_pki.py.
+without one it is nobody here. Role mappings are those of the API and those of role_mapping.yml. The user's name is what
+`username_pattern` finds in the subject, and nothing when there is any doubt (subjects.py).
+Tests: tests/security/test_pki_realm.py, tests/journeys/test_pki.py.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import re2
 import structlog
@@ -20,11 +21,12 @@ from cryptography import x509
 from hanse.errors import SettingsError
 from hanse.security import settings as declared
 from hanse.security.role_mapping_actions import KIND
+from hanse.security.role_mapping_file import FILE_NAME, RoleMappingFile, roles_of_subject
 from hanse.security.role_mappings import MappedUser, mapped_roles
 from hanse.security.store import SecurityStore
 from hanse.security.subjects import username_of
 from hanse.settings.registry import Settings
-from hanse.tls.identity import PeerCertificate, fingerprint
+from hanse.tls.identity import PeerCertificate, Rdns, fingerprint
 from hanse.tls.key_material import read_certificates, read_trusted_store
 from hanse.tls.ssl_settings import StoreSettings, file_below
 from hanse.transport.identity import Identity, RealmRef
@@ -40,6 +42,14 @@ _NO_MAPPINGS: Mapping[str, dict[str, Any]] = {}
 IsOwn = Callable[[PeerCertificate], bool]
 
 
+class _Judges(NamedTuple):
+    """What decides who a certificate is."""
+
+    mappings: Mapping[str, dict[str, Any]]
+    of_file: Mapping[Rdns, tuple[str, ...]] | None
+    authorities: frozenset[str] | None
+
+
 class PkiRealm:
     """Knows users by certificate, never by password or name."""
 
@@ -51,6 +61,7 @@ class PkiRealm:
         pattern: Any,
         authorities: Callable[[], frozenset[str] | None] = lambda: None,
         files: tuple[Path, ...] = (),
+        mapping_file: RoleMappingFile | None = None,
         node_name: str = "",
         is_own: IsOwn = lambda certificate: False,
     ) -> None:
@@ -60,10 +71,11 @@ class PkiRealm:
         self._pattern = pattern
         self._read_authorities = authorities
         self._authorities = authorities()
-        self.files = files
+        self._mapping_file = mapping_file
+        self.files = files if mapping_file is None else (*files, mapping_file.path)
         self._realm = RealmRef(name, TYPE, node_name)
         self._is_own = is_own
-        self._remembered: dict[PeerCertificate, tuple[Any, Any, Identity | None]] = {}
+        self._remembered: dict[PeerCertificate, tuple[_Judges, Identity | None]] = {}
 
     @classmethod
     def from_settings(
@@ -80,19 +92,30 @@ class PkiRealm:
         """Raises SettingsError naming the setting."""
         delegation = declared.PKI_DELEGATION.at(name)
         if settings.read(delegation):
-            raise SettingsError(f"[{delegation.key}] is [true], but delegated PKI authentication is not there yet")
+            raise SettingsError(
+                f"[{delegation.key}] is [true], but delegated PKI authentication is not supported: it hands out tokens "
+                f"of a token service, which this node does not have"
+            )
+        others = declared.PKI_AUTHORIZATION_REALMS.at(name)
+        if settings.read(others):
+            raise SettingsError(
+                f"[{others.key}] is set, but roles of users who are known by certificate come from role mappings only"
+            )
         return cls(
             name,
             store,
             pattern=_pattern(settings, name),
             authorities=lambda: _authorities(settings, name, config_dir, secure),
             files=_files(settings, name, config_dir),
+            mapping_file=_mapping_file(settings, name, config_dir),
             node_name=node_name,
             is_own=is_own,
         )
 
     def reload(self) -> None:
-        """Reads the realm's authorities anew; files that cannot be used change nothing."""
+        """Reads the realm's authorities and mappings anew; files that cannot be used change nothing."""
+        if self._mapping_file is not None:
+            self._mapping_file.reload()
         try:
             found = self._read_authorities()
         except SettingsError as error:
@@ -110,33 +133,42 @@ class PkiRealm:
         """The user this certificate stands for, None when it stands for none."""
         if not certificate.proven_fingerprints or certificate.not_after < datetime.now(UTC):
             return None
-        mappings, authorities = self._store.entries(KIND) or _NO_MAPPINGS, self._authorities
+        judges = self._judges()
         known = self._remembered.get(certificate)
-        # Both are replaced as a whole when they change, the authorities by another thread: what was judged by others
-        # does not count.
-        if known is None or known[0] is not mappings or known[1] is not authorities:
+        # Each is replaced as a whole when it changes, some by another thread: what was judged by others does not count.
+        if known is None or any(one is not other for one, other in zip(known[0], judges, strict=True)):
             if len(self._remembered) >= REMEMBERED_MAX:
                 self._remembered.clear()
-            identity = self._judge(certificate, mappings, authorities)
-            known = self._remembered[certificate] = (mappings, authorities, identity)
-        return known[2]
+            known = self._remembered[certificate] = (judges, self._judge(certificate, judges))
+        return known[1]
 
-    def _judge(
-        self,
-        certificate: PeerCertificate,
-        mappings: Mapping[str, dict[str, Any]],
-        authorities: frozenset[str] | None,
-    ) -> Identity | None:
+    def _judges(self) -> _Judges:
+        of_file = self._mapping_file.roles if self._mapping_file is not None else None
+        return _Judges(self._store.entries(KIND) or _NO_MAPPINGS, of_file, self._authorities)
+
+    def user_of_subject(self, subject: str) -> Identity:
+        """Whom a certificate with this subject (RFC 4514) would stand for if it were verified: for explanations only.
+
+        Raises ValueError where it would be nobody.
+        """
+        return self._of_subject(subject, self._judges())
+
+    def _of_subject(self, subject: str, judges: _Judges) -> Identity:
+        username = username_of(subject, self._pattern)
+        metadata = {"pki_dn": subject}
+        mapped = mapped_roles(judges.mappings, MappedUser(username, self.name, subject, metadata=metadata))
+        of_file = roles_of_subject(judges.of_file, subject) if judges.of_file else ()
+        return Identity(username, tuple(dict.fromkeys((*mapped, *of_file))), self._realm, metadata=metadata)
+
+    def _judge(self, certificate: PeerCertificate, judges: _Judges) -> Identity | None:
         subject, why = certificate.subject, ""
         try:
-            if authorities is not None and authorities.isdisjoint(certificate.proven_fingerprints):
+            if judges.authorities is not None and judges.authorities.isdisjoint(certificate.proven_fingerprints):
                 raise ValueError("none of the realm's certificate authorities stands above it")
-            username = username_of(subject, self._pattern)
-            metadata = {"pki_dn": subject}
-            roles = mapped_roles(mappings, MappedUser(username, self.name, subject, metadata=metadata))
-            if not roles and self._is_own(certificate):
+            identity = self._of_subject(subject, judges)
+            if not identity.roles and self._is_own(certificate):
                 raise ValueError("it is of the authority of this cluster's nodes and no role mapping names it")
-            return Identity(username, roles, self._realm, metadata=metadata)
+            return identity
         except ValueError as error:
             why = str(error)
         log.warning("a client certificate is not a user of the realm", realm=self.name, subject=subject, why=why)
@@ -149,6 +181,14 @@ def pki_realm_names(settings: Settings) -> list[str]:
     names = {key.removeprefix(prefix).partition(".")[0] for key in settings if key.startswith(prefix)}
     enabled = [name for name in names if settings.read(declared.PKI_ENABLED.at(name))]
     return sorted(enabled, key=lambda name: (settings.read(declared.PKI_ORDER.at(name)), name))
+
+
+def _mapping_file(settings: Settings, name: str, config_dir: Path) -> RoleMappingFile:
+    setting = declared.PKI_ROLE_MAPPING.at(name)
+    value = settings.read(setting)
+    if value is None:
+        return RoleMappingFile(config_dir / FILE_NAME)
+    return RoleMappingFile(file_below(config_dir, value, setting.key, "role mapping file"), setting.key)
 
 
 def _pattern(settings: Settings, name: str) -> Any:

@@ -11,6 +11,8 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+import msgspec
+
 from hanse.errors import HanseError, IllegalArgumentError, SecurityError, StatusError
 from hanse.security import keys
 from hanse.security import requests as security
@@ -18,11 +20,11 @@ from hanse.security.audit import Audit
 from hanse.security.peers import parse_peer
 from hanse.security.requests import Answer, ByNames
 from hanse.security.trust import protocol, requests
-from hanse.security.trust.authentication_string import Card, new_nonce
+from hanse.security.trust.authentication_string import Card, Way, new_nonce
 from hanse.security.trust.exchanges import Exchanges
 from hanse.security.trust.protocol import ACCEPTOR, CLAIMED, FAILED, INVITED, INVITER, Asked, Compared, Ended, Exchange
 from hanse.security.trust.token import TrustToken
-from hanse.security.trust.trusted import Links, TrustedClusters, authority_of
+from hanse.security.trust.trusted import Links, TrustedClusters, authority_of, check_way
 from hanse.settings.units import parse_time_s
 from hanse.tls.identity import fingerprint
 from hanse.transport.actions import ActionRegistry, Call, Empty
@@ -32,6 +34,7 @@ VALID_FOR_S_MAX = 24 * 3600
 LATER_MS = 60_000
 """So much longer the accepting side waits: it is the inviter, by its clock, who says that a token has expired."""
 _ALIAS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+_WAY = ("seeds", "proxy_address", "server_name")
 _ANY = {"any": [{"issuer_fingerprint_sha256": "0" * 64}]}
 
 
@@ -66,10 +69,10 @@ class TrustActions:
     # The inviting side.
 
     async def invite(self, call: Call, request: requests.Invite) -> Answer:
-        body = _known(request.body, {"alias", "limits", "expiration", "addresses", "seeds"})
+        body = _known(request.body, {"alias", "limits", "expiration", "addresses", *_WAY})
         alias, limits = self._named(body)
         lifetime_s = _lifetime_s(body)
-        card = self._links.card(_addresses(body, "seeds"))
+        card = self._links.card(_way(body))
         addresses, shown = self._links.https(_addresses(body, "addresses"))
         created = self._now_ms()
         id, expires = secrets.token_hex(8), created + int(lifetime_s * 1000)
@@ -125,13 +128,13 @@ class TrustActions:
     # The accepting side.
 
     async def accept(self, call: Call, request: requests.Accept) -> Answer:
-        body = _known(request.body, {"token", "alias", "limits", "seeds"})
+        body = _known(request.body, {"token", "alias", "limits", *_WAY})
         alias, limits = self._named(body)
         if not isinstance(body.get("token"), str):
             raise IllegalArgumentError("[token] is missing: the line that [hanse trust invite] printed")
         token = TrustToken.decode(body["token"])
         self._trusted.check_card(token.card)
-        card = self._links.card(_addresses(body, "seeds"))
+        card = self._links.card(_way(body))
         known = self._exchanges.all().get(token.id)
         if known is not None and (known.phase != FAILED or known.undoing):
             raise StatusError("this token has been used here already; every invitation is good for one acceptance", 409)
@@ -226,6 +229,20 @@ def _addresses(body: Mapping[str, Any], field: str) -> tuple[str, ...]:
     return tuple(given)
 
 
+def _way(body: Mapping[str, Any]) -> Way:
+    """How the other side is to reach this one; empty where it goes by what the node publishes."""
+    proxy_address, server_name = body.get("proxy_address", ""), body.get("server_name", "")
+    for field, text in (("proxy_address", proxy_address), ("server_name", server_name)):
+        if not isinstance(text, str):
+            raise IllegalArgumentError(f"[{field}] must be a text")
+    if proxy_address and ":" not in proxy_address:
+        raise IllegalArgumentError("[proxy_address] must be an address such as [gate.example:9400]")
+    way = Way(_addresses(body, "seeds"), proxy_address, server_name)
+    if way != Way():
+        check_way(way)
+    return way
+
+
 def _pending(exchange: Exchange) -> dict[str, Any]:
     """What people may see: neither secret nor nonce."""
     shown: dict[str, Any] = {
@@ -251,5 +268,5 @@ def _shown(card: Card) -> dict[str, Any]:
         "subject": authority.subject.rfc4514_string(),
         "fingerprint_sha256": fingerprint(authority),
         "not_after": authority.not_valid_after_utc.isoformat(),
-        "seeds": list(card.seeds),
+        **{name: value for name, value in msgspec.to_builtins(card.way).items() if value},
     }

@@ -18,13 +18,30 @@ _NONCE = re.compile(r"[0-9a-f]{64}")
 _LABEL = b"hanse trust 1 "
 
 
-class Card(msgspec.Struct, frozen=True):
-    """What a cluster says of itself; all of it goes into the string. `authority` is a certificate, DER in base64."""
+class Way(msgspec.Struct, frozen=True):
+    """How others reach a cluster's transport: its nodes by seeds (sniff mode), or all by one address (proxy mode)."""
+
+    seeds: tuple[str, ...] = ()
+    proxy_address: str = ""
+    server_name: str = ""
+
+
+class Card(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a cluster says of itself; all of it goes into the string. `authority` is a certificate, DER in base64.
+
+    The last fields are left out where they are empty: a node that does not know them reads the same card.
+    """
 
     cluster_name: str
     cluster_uuid: str
     authority: str
     seeds: tuple[str, ...]
+    proxy_address: str = ""
+    server_name: str = ""
+
+    @property
+    def way(self) -> Way:
+        return Way(self.seeds, self.proxy_address, self.server_name)
 
 
 def new_nonce() -> str:

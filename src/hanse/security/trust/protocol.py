@@ -11,9 +11,9 @@ acceptor's node calls the inviter's node over HTTPS, and both people compare a s
        | <-- comparing | provisional ------------------------------ |   the inviter has established
        | --- finish ----------------------------------------------> |   the acceptor has established, too
 
-A card holds the cluster's name and uuid, the authority (CA) of its transport certificate and its seed addresses. To
-establish is to put, in this order: the remote peer with its ceiling, the authority, `cluster.remote.<alias>`. So no
-authority is ever trusted without its ceiling. What cannot be finished on both sides until the invitation expires is
+A card holds the cluster's name and uuid, the authority (CA) of its transport certificate and the way to its transport.
+To establish is to put, in this order: the remote peer with its ceiling, the authority, `cluster.remote.<alias>`. So
+no authority is ever trusted without its ceiling. What cannot be finished on both sides until the invitation expires is
 undone: the inviter holds its half provisionally until it hears `finish`, the acceptor until that was answered.
 
 Which step is against whom:

@@ -13,13 +13,14 @@ _TRUST = "cluster:admin/xpack/security/trust/"
 
 
 class Invite(msgspec.Struct, frozen=True):
-    """`alias`, `limits`, `expiration`, and where the other side finds this one: `addresses` (HTTPS), `seeds`."""
+    """`alias`, `limits`, `expiration`, and where the other side finds this one: `addresses` (HTTPS), and
+    `seeds` or `proxy_address` with `server_name` (transport)."""
 
     body: dict[str, Any]
 
 
 class Accept(msgspec.Struct, frozen=True):
-    """`token`, `alias`, `limits`, and `seeds` of this side."""
+    """`token`, `alias`, `limits`, and `seeds`, or `proxy_address` with `server_name`, of this side."""
 
     body: dict[str, Any]
 

@@ -23,7 +23,7 @@ from hanse.security.ceilings import ACCEPTED as KIND
 from hanse.security.ceilings import RemotePeers
 from hanse.security.peers import KIND as PEER
 from hanse.security.store import Changes, Entries, SecurityStore
-from hanse.security.trust.authentication_string import Card
+from hanse.security.trust.authentication_string import Card, Way
 from hanse.security.trust.protocol import Exchange
 from hanse.tls.identity import fingerprint
 
@@ -35,19 +35,22 @@ _TEXT = re.compile(r"[^\s].{0,254}")
 class Links(Protocol):
     """What this room needs of the node around it."""
 
-    def card(self, seeds: Sequence[str]) -> Card:
-        """This cluster's. Raises IllegalArgumentError when its transport cannot prove who is who."""
+    def card(self, way: Way) -> Card:
+        """This cluster's; the way to it is what the node publishes where it is empty.
+
+        Raises IllegalArgumentError when its transport cannot prove who is who.
+        """
         ...
 
     def https(self, addresses: Sequence[str]) -> tuple[tuple[str, ...], str]:
         """Where it is called over HTTPS, and the fingerprint of the certificate it shows there."""
         ...
 
-    def seeds(self, alias: str) -> tuple[str, ...] | None:
-        """Of a configured remote cluster; empty for one that has no seeds, None for an alias nobody configured."""
+    def way(self, alias: str) -> Way | None:
+        """To a configured remote cluster; None for an alias that nobody configured."""
         ...
 
-    async def connect(self, alias: str, seeds: Sequence[str]) -> None: ...
+    async def connect(self, alias: str, way: Way) -> None: ...
 
     async def disconnect(self, alias: str) -> None: ...
 
@@ -72,6 +75,14 @@ def authority_of(card: Card) -> x509.Certificate:
         raise IllegalArgumentError(
             f"the authority of cluster [{card.cluster_name}] is no certificate that can be read"
         ) from error
+
+
+def check_way(way: Way) -> None:
+    """Raises IllegalArgumentError unless it is one way: seeds, or a proxy with or without a server name."""
+    if bool(way.seeds) is bool(way.proxy_address):
+        raise IllegalArgumentError("either [seeds] or [proxy_address] has to say how a cluster is reached")
+    if way.server_name and not way.proxy_address:
+        raise IllegalArgumentError("[server_name] is announced to a proxy; without [proxy_address] there is none")
 
 
 def _certificate(text: str) -> x509.Certificate:
@@ -101,17 +112,19 @@ class TrustedClusters:
         for what, taken in (
             ("a cluster trusted by invitation", alias in self.all()),
             ("a remote peer", alias in self._peers.all()),
-            ("a remote cluster", self._links.seeds(alias) is not None),
+            ("a remote cluster", self._links.way(alias) is not None),
         ):
             if taken:
                 raise StatusError(f"[{alias}] is already the name of {what} here; choose another or remove it", 409)
 
     def check_card(self, card: Card) -> None:
         """Raises HanseError unless this is another cluster, with an authority of its own that is valid now."""
-        own = self._links.card(())
-        texts = (card.cluster_name, card.cluster_uuid, *card.seeds)
-        if not card.seeds or not all(_TEXT.fullmatch(text) and text.isprintable() for text in texts):
-            raise IllegalArgumentError("a cluster's name, uuid and seed addresses must be short printable texts")
+        own = self._links.card(Way())
+        way = [text for text in (*card.seeds, card.proxy_address, card.server_name) if text]
+        texts = (card.cluster_name, card.cluster_uuid, *way)
+        if not all(_TEXT.fullmatch(text) and text.isprintable() for text in texts):
+            raise IllegalArgumentError("a cluster's name, uuid and addresses must be short printable texts")
+        check_way(card.way)
         if card.cluster_uuid == own.cluster_uuid:
             raise IllegalArgumentError(f"[{card.cluster_name}] is this very cluster: it cannot invite itself")
         authority = authority_of(card)
@@ -146,10 +159,10 @@ class TrustedClusters:
         log.info("a cluster is trusted by invitation", alias=exchange.alias, cluster=card.cluster_name)
 
     async def _connect(self, exchange: Exchange, card: Card) -> None:
-        known = self._links.seeds(exchange.alias)
-        if known is not None and known != card.seeds:
+        known = self._links.way(exchange.alias)
+        if known is not None and known != card.way:
             raise StatusError(f"the remote cluster [{exchange.alias}] has been configured meanwhile", 409)
-        await self._links.connect(exchange.alias, card.seeds)
+        await self._links.connect(exchange.alias, card.way)
 
     async def undo(self, exchange: Exchange) -> None:
         """Removes what this exchange has put, and nothing else. May be called again after it has failed."""
@@ -159,7 +172,7 @@ class TrustedClusters:
         if entry is not None and entry["exchange"] != exchange.id:
             return
         if entry is not None:  # the connection is put after it
-            if self._links.seeds(alias) == card.seeds:
+            if self._links.way(alias) == card.way:
                 await self._links.disconnect(alias)
             await self._store.change(KIND, lambda stored: {alias: None})
         await self._links.reload_trust()
@@ -171,7 +184,7 @@ class TrustedClusters:
         entry = self.all().get(alias)
         if entry is None:
             raise ResourceNotFoundError(f"no cluster is trusted by invitation as [{alias}]")
-        if self._links.seeds(alias) is not None:
+        if self._links.way(alias) is not None:
             await self._links.disconnect(alias)
         await self._store.change(KIND, lambda stored: {alias: None})
         try:
