@@ -1,4 +1,4 @@
-"""`hanse demo`: two secured clusters as real processes, and a tour of what Hanse is for.
+"""`hanse demo`: two secured clusters as real processes, and a tour of what Hanse is for. One may have several nodes.
 
 Every step is a plain REST call that the screen names; nothing is simulated. Tests: tests/journeys/test_demo.py.
 """
@@ -22,7 +22,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.syntax import Syntax
 from rich.table import Table
 
-from hanse.cli.local_cluster import LocalNode, trust_each_other
+from hanse.cli.local_cluster import LocalNode
+from hanse.cli.local_nodes import LocalCluster
 from hanse.tls.authority import CertificateAuthority
 
 BULK_DOCUMENTS = 1000
@@ -50,14 +51,23 @@ class DemoError(Exception):
     help="HTTP and transport port of Lübeck, then of Bergen: 9200,9300,9210,9310.",
 )
 @click.option("--password", help="Password of the user elastic in both clusters (default: a random one each).")
-def demo(once: bool, folder: Path | None, ports: str, password: str | None) -> None:
+@click.option(
+    "--nodes",
+    type=click.IntRange(1, 5),
+    default=1,
+    show_default=True,
+    help="Nodes of Bergen, on NATS JetStream; with three it goes on without one of them.",
+)
+def demo(once: bool, folder: Path | None, ports: str, password: str | None, nodes: int) -> None:
     """Two secured clusters that trust, search and follow each other."""
     console = Console(highlight=False)
     workplace = folder or Path(tempfile.mkdtemp(prefix="hanse-demo-"))
     numbers = [int(part) if part.strip().isdigit() else -1 for part in ports.split(",")]
     if len(numbers) != 4 or min(numbers) < 0:
         raise click.BadParameter("four port numbers, separated by commas", param_hint="--ports")
-    tour = Tour(console, workplace, numbers, password)
+    if nodes > 1 and any(numbers[2:]):
+        raise click.BadParameter("ports of Bergen can be chosen for one node only", param_hint="--ports")
+    tour = Tour(console, workplace, numbers, password, nodes)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         tour.run()
@@ -82,11 +92,14 @@ def _interrupt(*_: object) -> None:
 class Tour:
     """Lübeck is the local cluster, Bergen the remote one. Each has a certificate authority of its own."""
 
-    def __init__(self, console: Console, folder: Path, ports: list[int], password: str | None) -> None:
+    def __init__(
+        self, console: Console, folder: Path, ports: list[int], password: str | None, bergen_nodes: int = 1
+    ) -> None:
         self._console = console
         self._folder = folder
         self._ports = ports
         self._password = password
+        self._bergen_nodes = bergen_nodes
         self._nodes: list[LocalNode] = []
         self._step = 0
 
@@ -95,14 +108,17 @@ class Tour:
         self._console.print(
             Panel.fit("[bold]Hanse[/]: clusters that trust each other and nobody else", border_style="cyan")
         )
-        luebeck, bergen = self._build()
-        self._start(luebeck, bergen)
+        luebeck, *of_bergen = self._build()
+        bergen = of_bergen[0]
+        self._start(luebeck, *of_bergen)
         self._connect(luebeck, bergen)
         self._load(bergen)
         self._grant(luebeck, bergen)
         self._search(luebeck)
         self._compare(luebeck)
         self._follow(luebeck, bergen)
+        if len(of_bergen) > 1:
+            bergen = self._lose_a_node(luebeck, of_bergen)
         self._show_how_to_reach(luebeck, bergen)
         self._console.print(f"[bold green]The whole tour took {time.monotonic() - started:.1f} s.[/]")
 
@@ -114,48 +130,64 @@ class Tour:
 
     def close(self) -> None:
         for node in self._nodes:
-            node.stop()
+            node.ask_to_stop()
+        for node in self._nodes:
+            node.wait_until_stopped()
 
     def _say(self, title: str) -> None:
         self._step += 1
         self._console.print(f"\n[bold cyan]{self._step}[/] [bold]{title}[/]")
 
-    def _build(self) -> tuple[LocalNode, LocalNode]:
+    def _build(self) -> list[LocalNode]:
+        """Lübeck's node, then Bergen's."""
         self._say("Two certificate authorities, and each cluster adds the other's CA to its trust")
-        nodes = []
-        for number, name in enumerate(("luebeck", "bergen")):
-            authority = CertificateAuthority.create(f"CN=ca-{name}")
-            http, transport = self._ports[2 * number : 2 * number + 2]
-            node = LocalNode(
-                self._folder / name,
-                name,
-                authority,
-                http_port=http,
-                transport_port=transport,
+        ours, theirs = (CertificateAuthority.create(f"CN=ca-{name}") for name in ("luebeck", "bergen"))
+        nodes = [self._node("luebeck", ours, theirs, *self._ports[:2])]
+        if self._bergen_nodes == 1:
+            nodes.append(self._node("bergen", theirs, ours, *self._ports[2:]))
+        else:
+            bergen = LocalCluster(
+                self._folder / "bergen",
+                "bergen",
+                nodes=self._bergen_nodes,
+                authority=theirs,
+                trusted=(ours.certificate_pem,),
                 password=self._password,
             )
-            nodes.append(node)
-        luebeck, bergen = nodes
-        trust_each_other(luebeck, bergen)
+            nodes += bergen.nodes
         table = Table(show_header=True, header_style="dim")
         for column in ("cluster", "certificate authority", "its transport trusts"):
             table.add_column(column)
         table.add_row("luebeck", "CN=ca-luebeck", "ca-luebeck, ca-bergen")
         table.add_row("bergen", "CN=ca-bergen", "ca-bergen, ca-luebeck")
         self._console.print(table)
-        return luebeck, bergen
+        return nodes
+
+    def _node(
+        self, name: str, own: CertificateAuthority, other: CertificateAuthority, http: int, port: int
+    ) -> LocalNode:
+        return LocalNode(
+            self._folder / name,
+            name,
+            own,
+            trusted=(other.certificate_pem,),
+            http_port=http,
+            transport_port=port,
+            password=self._password,
+        )
 
     def _start(self, *nodes: LocalNode) -> None:
-        self._say("Two nodes start: mutual TLS between nodes, HTTPS for clients, passwords for people")
+        count = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six"}[len(nodes)]
+        self._say(f"{count} nodes start: mutual TLS between nodes, HTTPS for clients, passwords for people")
         started = time.monotonic()
         for node in nodes:
             self._nodes.append(node)
             node.start(wait=False)
         for node in nodes:
             node.wait_until_ready()
-        self._console.print(f"   both serve after [green]{time.monotonic() - started:.2f} s[/]")
+        self._console.print(f"   all serve after [green]{time.monotonic() - started:.2f} s[/]")
         for node in nodes:
-            self._console.print(f"   {node.cluster_name:8} {node.url}  transport {node.transport_address}")
+            self._console.print(f"   {node.node_name:10} {node.url}  transport {node.transport_address}")
 
     def _connect(self, luebeck: LocalNode, bergen: LocalNode) -> None:
         self._say("Lübeck connects to Bergen")
@@ -181,8 +213,9 @@ class Tour:
                 "tax": {"type": "long"},
             }
         }
-        self._call(bergen, "PUT", "/cities", {"mappings": mappings, "settings": {"number_of_replicas": 0}})
-        self._call(bergen, "PUT", "/ledger", {"settings": {"number_of_replicas": 0}})
+        copies = {"number_of_replicas": 0 if self._bergen_nodes == 1 else 1}
+        self._call(bergen, "PUT", "/cities", {"mappings": mappings, "settings": copies})
+        self._call(bergen, "PUT", "/ledger", {"settings": copies})
         self._call(bergen, "POST", "/ledger/_doc/1?refresh=true", {"debtor": "Danzig", "amount": 1200})
         started = time.monotonic()
         columns = (TextColumn("  "), BarColumn(), MofNCompleteColumn(), TextColumn("documents"), TimeElapsedColumn())
@@ -293,6 +326,33 @@ class Tour:
         self._console.print(f"   Visby, written in Bergen, could be read in Lübeck after [green]{lag:.0f} ms[/]")
         status, answer = luebeck.request("PUT", "/cities-copy/_doc/1", {"name": "Atlantis"})
         self._console.print(f"   a write to the copy: [red]{status}[/] [italic]{escape(answer['error']['reason'])}[/]")
+
+    def _lose_a_node(self, luebeck: LocalNode, nodes: list[LocalNode]) -> LocalNode:
+        """Kills the node that holds the primary; returns one that is left."""
+        copies = self._call(nodes[0], "GET", "/_cat/shards/cities?format=json&h=prirep,node")
+        holder = next(copy["node"] for copy in copies if copy["prirep"] == "p")
+        victim = next(node for node in nodes if node.node_name == holder)
+        left = next(node for node in nodes if node is not victim)
+        self._say(f"Bergen loses a node: {holder}, which holds the primary, is killed")
+        started = time.monotonic()
+        victim.kill()
+        answer = self._call(luebeck, "POST", "/bergen:cities/_search?size=0", {}, user=READER)
+        count = answer["hits"]["total"]["value"]
+        self._console.print(
+            f"   searching goes on: {count:,} cities after {(time.monotonic() - started) * 1000:.0f} ms"
+        )
+        self._call(left, "PUT", "/cities/_doc/hanse-2?timeout=60s", {"name": "Reval", "country": "EE"})
+        self._console.print(f"   Reval was written [green]{time.monotonic() - started:.1f} s[/] after the kill")
+        self._until(
+            lambda: luebeck.request("GET", "/cities-copy/_doc/hanse-2")[0],
+            lambda status: status == 200,
+            "Reval to arrive",
+        )
+        self._console.print("   and Lübeck, which follows, has it too")
+        health = self._call(left, "GET", "/_cluster/health")
+        self._console.print(f"   Bergen is {health['status']}: {health['number_of_nodes']} nodes are left")
+        self._nodes.remove(victim)
+        return left
 
     def _show_how_to_reach(self, luebeck: LocalNode, bergen: LocalNode) -> None:
         self._say("How to reach them")
