@@ -187,16 +187,16 @@ class Node:
         self._build()
         generated = await self._first_password()
         await self._start_remotes()
-        self._closers.append(self._close_transport(transport))
+        self._closers += [self.nodes.close, self.indices.close, self._close_transport(transport)]
         self._http_address = await self._bind_http()
         self._ready.set()
         await self.membership.join()
-        self._closers += [self.nodes.close, self.indices.close, self.membership.leave]
         await self.indices.start()
         self._closers.append(self._tasks.spawn("go on with exchanges of trust", self._watch_trust()).cancel)
         await self.replication.start()
         await self.auto_follow.start()
-        self._closers += [self.auto_follow.close, self.replication.close]
+        # First of all the others take over; requests that still come in are theirs from then on.
+        self._closers += [self.auto_follow.close, self.replication.close, self.membership.leave]
         self._write_ports()
         log.info(
             "started", node=self._name, http=self._http_address, transport=self._transport_address, version=__version__

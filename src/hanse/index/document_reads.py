@@ -8,7 +8,7 @@ queries, which live above this room). Tests: tests/index/test_document_actions.p
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import time
 from typing import Any, Protocol
 
 import msgspec
@@ -44,8 +44,10 @@ from hanse.index.service import IndexService
 from hanse.index.shard import Shard
 from hanse.transport.actions import Call, Target
 
-COPY_TIMEOUT_S = 10.0
-LEVEL_TIMEOUT_S = 1.0
+COPY_TIMEOUT_S = 15.0
+LEVEL_TIMEOUT_S = 10.0
+"""JetStream elects a leader in 4 to 9 seconds."""
+RETRY_S = 0.1
 
 
 class DocumentView(Protocol):
@@ -63,7 +65,8 @@ class DocumentReads:
         self._view = view
 
     async def get(self, call: Call, request: GetDocument) -> GotDocument:
-        """From the primary, which has every acknowledged write; from another copy when that does not answer."""
+        """From the primary, which has every acknowledged write. When that does not answer another copy does, which
+        reads the log to its end first; only a request that is not `realtime` is content with what it has."""
         target = call.targets.local[0]
         service = self._indices.get(target.index)
         routing = request.routing
@@ -78,12 +81,12 @@ class DocumentReads:
         if nodes is None:
             return await self._get_here(service, service.shard(number), target, request)
         copies = sorted(service.routing(number).active(), key=lambda copy: not copy.is_primary)
-        failure: HanseError = NoShardAvailableError(f"No shard available for [get [{service.name}][{request.id}]]")
+        failure: HanseError | None = None
         for copy in copies:
             try:
                 if copy.node == nodes.own_id:
                     shard = service.shard(number)
-                    if not copy.is_primary:
+                    if request.realtime and not copy.is_primary:
                         await _level(shard)
                     return await self._get_here(service, shard, target, request)
                 asked = GetFromCopy(
@@ -91,12 +94,12 @@ class DocumentReads:
                     request,
                     number,
                     self._primaries.cluster.state.version,
-                    levels=not copy.is_primary,
+                    levels=request.realtime and not copy.is_primary,
                 )
                 return await nodes.forward(copy.node, call, GET_FROM_COPY, asked, timeout_s=COPY_TIMEOUT_S)
             except (ConnectTransportError, ReceiveTimeoutError, ShardFailedError) as error:
                 failure = error
-        raise failure
+        raise NoShardAvailableError(f"No shard available for [get [{service.name}][{request.id}]]", caused_by=failure)
 
     async def get_from_copy(self, call: Call, request: GetFromCopy) -> GotDocument:
         """What another node asks of the copy on this one."""
@@ -148,9 +151,20 @@ class DocumentReads:
 
 
 async def _level(shard: Shard) -> None:
-    """A copy that stands in for the primary reads the log on first. Does the log not answer, it has what it has."""
-    with suppress(UnavailableShardsError, TimeoutError):
-        await asyncio.wait_for(shard.catch_up(), LEVEL_TIMEOUT_S)
+    """Has a copy that stands in for the primary read the log to its end. NoShardAvailableError when it cannot."""
+    deadline = time.monotonic() + LEVEL_TIMEOUT_S
+    while True:
+        try:
+            await shard.catch_up()
+            return
+        except UnavailableShardsError as error:
+            if time.monotonic() > deadline:
+                raise NoShardAvailableError(
+                    f"{shard} the primary and the log do not answer, so it is not known whether this copy has "
+                    f"everything; [realtime=false] asks for what it has",
+                    caused_by=error,
+                ) from error
+        await asyncio.sleep(RETRY_S)
 
 
 def _as_searched(shard: Shard, id: str) -> StoredDocument | None:

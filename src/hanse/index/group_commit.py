@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from hanse.cluster.log import Batch, CommitLog, Logged, Operation
 from hanse.cluster.routing import ShardRouting
 from hanse.cluster.state import IndexMetadata
-from hanse.errors import FencedError, HanseError, IllegalArgumentError, RetryOnPrimaryError
+from hanse.errors import FencedError, HanseError, IllegalArgumentError, RetryOnPrimaryError, UnavailableShardsError
 from hanse.index.document_store import DocumentStore
 from hanse.index.log_follower import LogFollower, SentBatch
 from hanse.index.mapping import DocumentMapper, MappedDocument, Mapping
@@ -114,7 +114,10 @@ class GroupCommit:
             return
         if self._led_term != term:
             self._follower.is_unsure()
-        await self._follower.catch_up()
+        try:
+            await self._follower.catch_up()
+        except UnavailableShardsError as error:
+            raise self._not_primary(error.reason) from error  # nothing was done, so it may be tried again
         while self._store.progress.primary_term < term:
             try:
                 await self._log_and_take(Batch(term, []))

@@ -19,6 +19,7 @@ from hanse.cluster.updates import ClusterService
 from hanse.errors import (
     ConnectTransportError,
     HanseError,
+    IndexClosedError,
     IndexNotFoundError,
     NodeDisconnectedError,
     ReceiveTimeoutError,
@@ -100,9 +101,12 @@ class Primaries:
         )
 
     async def _change(self, service: IndexService, deadline: float) -> None:
-        """Returns at the next change of the index or its routing, or after a moment. Raises when it was deleted."""
-        if self.cluster.state.indices.get(service.name) is None:
+        """Returns at the next change of the index or its routing, or after a moment. Raises when it is gone."""
+        index = self.cluster.state.indices.get(service.name)
+        if index is None:
             raise IndexNotFoundError.of(service.name)
+        if not index.is_open:
+            raise IndexClosedError("closed", index_uuid=index.uuid, index=index.name)
         changed = asyncio.Event()
 
         def look(old: ClusterState, new: ClusterState) -> None:

@@ -240,7 +240,12 @@ class Indices:
     def _ends(self, key: tuple[str, int], ending: asyncio.Task[None]) -> None:
         """The next copy of the shard here is not opened before that is done."""
         self._closing[key] = ending
-        ending.add_done_callback(lambda done: self._closing.pop(key) if self._closing.get(key) is done else None)
+        ending.add_done_callback(lambda done: self._ended(key, done))
+
+    def _ended(self, key: tuple[str, int], ending: asyncio.Task[None]) -> None:
+        if self._closing.get(key) is ending:
+            del self._closing[key]
+            self._sweep(self._cluster.state)
 
     def _leave(self, metadata: IndexMetadata) -> list[asyncio.Task[None]]:
         service = self._services.pop(metadata.name, None)

@@ -16,7 +16,7 @@ from typing import Any
 
 from hanse.cluster.log import CommitLog, Logged, Operation
 from hanse.cluster.state import IndexMetadata
-from hanse.errors import HanseError, IndexClosedError, ShardFailedError
+from hanse.errors import HanseError, ShardFailedError
 from hanse.index import shard_stats
 from hanse.index.changes import BEFORE_ALL, BYTES_MAX, OPERATIONS_MAX, Changes, is_lost
 from hanse.index.document_store import DocumentStore
@@ -309,7 +309,9 @@ class Shard:
 
     def _check_open(self) -> None:
         if self._is_closed:
-            raise IndexClosedError("closed", index_uuid=self.index_uuid, index=self.index_name)
+            raise ShardFailedError(
+                f"{self} the copy on this node was closed", index_uuid=self.index_uuid, index=self.index_name
+            )
 
     def _check_serving(self) -> None:
         failure = self.failure

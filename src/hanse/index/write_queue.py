@@ -25,6 +25,7 @@ from hanse.tasks import Tasks
 
 GROUP_BYTES_MAX = 16 * 1024 * 1024
 WAL_PAGES_MAX = 4_000
+DRAIN_TIMEOUT_S = 5.0
 
 Results = list[WriteResult | HanseError]
 
@@ -75,7 +76,11 @@ class WriteQueue:
                 raise outcome
 
     async def drained(self) -> None:
+        """Lets what was accepted finish; a log that does not answer is not waited for longer than a stop may take."""
         if self._draining is not None:
+            await asyncio.wait((self._draining,), timeout=DRAIN_TIMEOUT_S)
+        if self._draining is not None:
+            self._draining.cancel()
             await asyncio.wait((self._draining,))
 
     async def _queued(

@@ -158,13 +158,20 @@ def _is_complete(draft: Draft, at: Shard) -> bool:
 
 
 def _end_delays(draft: Draft, at: Shard) -> None:
-    """A delay that is over is forgotten, whether or not a node is found: nobody has to wake up for it again."""
+    """A delay that is over is forgotten, whether or not a node is found: nobody has to wake up for it again.
+
+    It is reckoned anew, since the index' setting may have changed meanwhile.
+    """
     shard = draft[at]
-    infos = tuple(
-        replaced(info, delayed_until_ms=0) if 0 < info.delayed_until_ms <= draft.now_ms else info
-        for info in shard.unassigned
-    )
-    draft[at] = replaced(shard, unassigned=infos)
+    delay_ms = int(setting_of(draft.indices[at.index], index_rules.DELAYED_TIMEOUT) * 1000)
+
+    def now(info: Unassigned) -> Unassigned:
+        if not info.delayed_until_ms:
+            return info
+        until_ms = info.at_ms + delay_ms
+        return replaced(info, delayed_until_ms=until_ms if until_ms > draft.now_ms else 0)
+
+    draft[at] = replaced(shard, unassigned=tuple(now(info) for info in shard.unassigned))
 
 
 def _fit_replicas(draft: Draft, at: Shard) -> None:

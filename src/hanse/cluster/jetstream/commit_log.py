@@ -26,6 +26,7 @@ from hanse.cluster.jetstream.connection import (
     NATS_ERRORS,
     REQUEST_TIMEOUT_S,
     Connection,
+    check_cancelled,
     is_not_found,
 )
 from hanse.cluster.jetstream.records import OVERHEAD_BYTES, Assembler, decoded, encoded
@@ -127,6 +128,7 @@ class JetStreamCommitLog:
         except NATS_ERRORS as error:
             if is_not_found(error):
                 return None
+            check_cancelled()
             raise self._unavailable(error) from error
 
     async def _create(self, first: int) -> api.StreamInfo:
@@ -172,12 +174,14 @@ class JetStreamCommitLog:
         except NATS_ERRORS as error:
             if is_not_found(error):
                 raise LogDamagedError(f"the log [{self._name}] has no message [{sequence}] any more") from error
+            check_cancelled()
             raise self._unavailable(error) from error
 
     # -- writing
 
     async def append(self, batch: Batch, expected_last: int) -> int:
-        end = self._end or await self._read_end(await self._required_info())
+        deadline = time.monotonic() + APPEND_TIMEOUT_S
+        end = self._end or await self._found_end(deadline)
         if end.position != expected_last:
             self._end = None
             raise FencedError(f"expected last position [{expected_last}] but the log is at [{end.position}]")
@@ -189,7 +193,6 @@ class JetStreamCommitLog:
             messages, chain = await asyncio.to_thread(encoded, batch, end.chain, self._piece_bytes)
         else:
             messages, chain = encoded(batch, end.chain, self._piece_bytes)
-        deadline = time.monotonic() + APPEND_TIMEOUT_S
         sequence = end.sequence
         for message in messages:
             sequence = await self._publish(message, sequence, deadline)
@@ -199,6 +202,15 @@ class JetStreamCommitLog:
         if self._untrimmed_bytes > self._bytes_max / 4:
             await self._trim()
         return sequence
+
+    async def _found_end(self, deadline: float) -> End:
+        while True:
+            try:
+                return await self._read_end(await self._required_info())
+            except UnavailableShardsError:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(RETRY_S)
 
     def taken(self, position: int, chain: bytes) -> None:
         self._end = None
@@ -226,6 +238,7 @@ class JetStreamCommitLog:
                 ack = await self._js.publish(self._subject, message, timeout=REQUEST_TIMEOUT_S, headers=headers)
                 return ack.seq
             except NATS_ERRORS as error:
+                check_cancelled()
                 found = await self._found_behind(after, deadline)
                 if found == message:
                     return after + 1

@@ -155,3 +155,10 @@ def error_code(error: BaseException) -> int:
 
 def is_not_found(error: BaseException) -> bool:
     return isinstance(error, nats.js.errors.NotFoundError) or error_code(error) in NOT_FOUND
+
+
+def check_cancelled() -> None:
+    """nats-py answers a request that is cancelled with an error of its own; the task must end all the same."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling() > 0:
+        raise asyncio.CancelledError

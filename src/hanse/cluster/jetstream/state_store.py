@@ -28,6 +28,7 @@ from hanse.cluster.jetstream.connection import (
     REQUEST_TIMEOUT_S,
     WRONG_LAST_SEQUENCE,
     Connection,
+    check_cancelled,
     error_code,
     is_not_found,
 )
@@ -207,6 +208,7 @@ class JetStreamStateStore:
                 await self._js.publish(subject, content, timeout=REQUEST_TIMEOUT_S, stream=self._stream)
                 return
             except NATS_ERRORS as error:
+                check_cancelled()
                 if time.monotonic() > deadline:
                     raise _unavailable("written", error) from error
             await asyncio.sleep(RETRY_S)
@@ -264,9 +266,7 @@ class JetStreamStateStore:
                     if state is not None:
                         yield state
             except NATS_ERRORS as error:
-                # nats-py answers a fetch that is cancelled with an error of its own; the task must end all the same.
-                if is_being_cancelled():
-                    raise asyncio.CancelledError from error
+                check_cancelled()
                 log.debug("watch of the cluster state begins anew", error=str(error))
             await asyncio.sleep(RETRY_S)
 
@@ -286,8 +286,7 @@ class JetStreamStateStore:
                 try:
                     messages = await subscription.fetch(1, timeout=WATCH_IDLE_S)
                 except TimeoutError:
-                    if is_being_cancelled():
-                        raise
+                    check_cancelled()
                     await subscription.consumer_info()
                     continue
                 for message in messages:
@@ -309,11 +308,6 @@ class JetStreamStateStore:
 
     async def close(self) -> None:
         """The connection belongs to the engine."""
-
-
-def is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _encoded(state: ClusterState, piece_bytes: int) -> tuple[Manifest, list[bytes]]:
