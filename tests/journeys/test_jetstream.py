@@ -221,6 +221,7 @@ def test_a_server_that_comes_back_empty_is_not_taken_for_a_new_cluster(node: Loc
     assert node.request("GET", "/kept/_doc/1")[0] == 503
     command = {"index": "kept", "shard": 0, "node": "jet-1", "accept_data_loss": True}
     ok(node, "POST", "/_cluster/reroute", {"commands": [{"allocate_stale_primary": command}]})
+    assert ok(node, "GET", "/_cluster/health?wait_for_status=yellow")["status"] == "yellow"
     assert ok(node, "GET", "/kept/_count")["count"] == 10
     node.stop()
     yml.write_text(configured)
@@ -247,7 +248,7 @@ def test_the_data_of_an_embedded_node_is_taken_over_when_told_to(tmp_path: Path)
         node.stop()
         yml.write_text(configured)
         node.start()
-        assert ok(node, "GET", "/_cluster/health")["status"] == "yellow"
+        assert ok(node, "GET", "/_cluster/health?wait_for_status=yellow")["status"] == "yellow"
         bulk(node, lines(10, 5))
         node.kill()
         node.start()

@@ -3,7 +3,6 @@ from __future__ import annotations
 from tests.cluster.allocation.conftest import Harbour, replaced
 
 from hanse.cluster.allocation.events import (
-    emptied,
     failed,
     reopened,
     started,
@@ -185,27 +184,3 @@ def test_a_closed_index_gets_its_copies_back_but_no_new_ones(harbour: Harbour) -
     assert harbour.told()[1:] == ["- R NODE_LEFT"]
     harbour.join(replica)
     assert f"{replica} R STARTED" in harbour.told()
-
-
-def test_a_copy_that_throws_its_data_away_is_not_counted_on(harbour: Harbour) -> None:
-    harbour.join("a", "b", "c")
-    harbour.create("herring", replicas=1)
-    replica = next(copy.node for copy in harbour.shard().copies if not copy.is_primary)
-    harbour.join(replica)
-    copy = harbour.shard().on(replica)
-    assert copy is not None
-    assert replica in harbour.shard().in_sync, "it may catch up from the log"
-    harbour.apply(lambda state: emptied(state, "herring-uuid", 0, copy.allocation_id, harbour.now_ms))
-    assert harbour.shard().in_sync == (harbour.primary().node,)
-    assert harbour.shard().on(replica) == copy, "it goes on being filled"
-    assert emptied(harbour.state, "herring-uuid", 0, copy.allocation_id, harbour.now_ms) is harbour.state
-    harbour.leave(harbour.primary().node)
-    assert harbour.told()[0] == "- P NODE_LEFT", "what was filled by halves does not become the primary"
-
-
-def test_a_primary_cannot_throw_its_data_away(harbour: Harbour) -> None:
-    harbour.join("a")
-    harbour.create("herring")
-    harbour.join("a")
-    state = emptied(harbour.state, "herring-uuid", 0, harbour.primary().allocation_id, harbour.now_ms)
-    assert state is harbour.state

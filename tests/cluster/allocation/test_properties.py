@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hanse.cluster.allocation.commands import commanded
-from hanse.cluster.allocation.events import emptied, failed, started, stepping_down, with_member, without_member
+from hanse.cluster.allocation.events import failed, started, stepping_down, with_member, without_member
 from hanse.cluster.allocation.reroute import next_wakeup_ms, reroute
 from hanse.cluster.requests import RerouteCommand
 from hanse.cluster.routing import ShardCopy, ShardRouting
@@ -187,12 +187,6 @@ class Cluster(RuleBasedStateMachine):
             for number, shard in enumerate(shards)
             for copy in shard.copies
         ]
-
-    @precondition(lambda self: self.initializing())
-    @rule(data=st.data())
-    def empty(self, data: st.DataObject) -> None:
-        report = data.draw(st.sampled_from(self.initializing()))
-        self.commit(emptied(self.state, *report, self.now_ms))
 
     @precondition(lambda self: any(self.copies()))
     @rule(data=st.data(), kind=st.sampled_from(["move", "cancel"]), to_node=nodes)

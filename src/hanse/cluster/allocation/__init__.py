@@ -6,7 +6,6 @@ commit and assigns what is to be assigned; `deciders.py` says with a sentence wh
 """
 
 from hanse.cluster.allocation.events import (
-    emptied,
     failed,
     reopened,
     started,
@@ -17,7 +16,6 @@ from hanse.cluster.allocation.events import (
 from hanse.cluster.allocation.reroute import next_wakeup_ms, reroute
 
 __all__ = [
-    "emptied",
     "failed",
     "next_wakeup_ms",
     "reopened",

@@ -143,12 +143,6 @@ def retire(draft: Draft, at: Shard, copy: ShardCopy) -> None:
         _leave_in_sync(draft, at, copy.node)
 
 
-def forsake(draft: Draft, at: Shard, copy: ShardCopy) -> None:
-    """The copy is about to throw away what its node holds, so the shard must not count on that any more."""
-    if draft[at].active_primary is not None and not copy.is_primary:
-        _leave_in_sync(draft, at, copy.node)
-
-
 def trim_in_sync(draft: Draft, at: Shard, replicas: int) -> None:
     """Nodes without a copy stay in `in_sync` as long as a copy that they held has not been replaced.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hanse.cluster.allocation.copies import end_move, forsake, lose, promote, start
+from hanse.cluster.allocation.copies import end_move, lose, promote, start
 from hanse.cluster.allocation.draft import Draft, Shard, replaced, setting_of
 from hanse.cluster.routing import ShardCopy, Unassigned
 from hanse.cluster.state import ClusterState, NodeMetadata
@@ -83,19 +83,6 @@ def failed(
         last_status="no_valid_shard_copy" if copy.is_primary else "no_attempt",
     )
     lose(draft, at, copy, info, failed=True)
-    return draft.result()
-
-
-def emptied(state: ClusterState, index_uuid: str, shard: int, allocation_id: str, now_ms: int) -> ClusterState:
-    """A copy that fills up finds that what its node holds is of no use, and is going to begin from nothing.
-
-    To be committed before anything is thrown away: from then on the node is not one that a primary may come from,
-    until the copy has started. Changes nothing when the copy is the primary, or no active primary is there.
-    """
-    draft = Draft(state, now_ms)
-    found = _find(draft, index_uuid, shard, allocation_id)
-    if found is not None and not found[1].is_active:
-        forsake(draft, *found)
     return draft.result()
 
 
