@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-import msgspec
-from tests.one_node import Asking, cluster_of_one
+from tests.one_node import CRANE, Asking, cluster_of_one
 
 from hanse.cluster import requests
 from hanse.cluster.broadcast import Broadcast
@@ -11,7 +10,7 @@ from hanse.cluster.cluster_stats import ClusterStatsActions
 from hanse.cluster.embedded.state_store import SqliteStateStore
 from hanse.cluster.requests import ClusterStats
 from hanse.cluster.routing import ShardCopy, ShardRouting
-from hanse.cluster.state import IndexMetadata
+from hanse.cluster.state import ClusterState, IndexMetadata
 from hanse.cluster.updates import ClusterService
 from hanse.settings.registry import Settings
 
@@ -47,19 +46,16 @@ async def test_documents_of_primaries_and_stores_of_all_copies(store: SqliteStat
     assert nodes["fs"]["total_in_bytes"] > 0
 
 
-async def test_active_copies_are_counted_by_index(cluster: ClusterService) -> None:
+async def test_active_copies_are_counted_by_index() -> None:
     def shard(*states: Any) -> ShardRouting:
         return ShardRouting(
             tuple(ShardCopy(f"n{at}", f"a{at}", is_primary=at == 0, state=state) for at, state in enumerate(states))
         )
 
-    await cluster.update("create", lambda state: state.with_index(IndexMetadata("a", "u", {}, number_of_shards=2)))
-    await cluster.update(
-        "allocate",
-        lambda state: msgspec.structs.replace(
-            state, routing={"a": (shard("STARTED", "STARTED"), shard("STARTED", "INITIALIZING"))}
-        ),
-    )
-    shards = (await asking(cluster).run(requests.STATS, ClusterStats()))["indices"]["shards"]
+    index = IndexMetadata("a", "u", {}, number_of_shards=2, primary_terms=(1, 1))
+    routing = {"a": (shard("STARTED", "STARTED"), shard("STARTED", "INITIALIZING"))}
+    state = ClusterState("harbour", "uuid", indices={"a": index}, nodes={CRANE.id: CRANE}, routing=routing)
+    answer = await asking(ClusterService(cast(Any, None), state)).run(requests.STATS, ClusterStats())
+    shards = answer["indices"]["shards"]
     assert (shards["total"], shards["primaries"], shards["replication"]) == (3, 2, 0.5)
     assert shards["index"]["shards"] == {"min": 3, "max": 3, "avg": 3.0}
