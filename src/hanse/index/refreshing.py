@@ -61,6 +61,14 @@ class Refreshing:
             service, number, self.refresh_copies, there, timeout_s=timeout_s, may_repeat=True
         )
 
+    async def refresh_written(self, shard: Shard) -> None:
+        """After a write to the primary here, which may be the primary no more by now. Does not raise: the write is
+        done, and must not be taken for one that may be tried again."""
+        try:
+            await self.refresh(self._primaries.indices.get(shard.index_name), shard.number)
+        except HanseError as error:
+            log.warning("copies could not be refreshed after a write", shard=str(shard), why=error.reason)
+
     async def _asked(self, call: Call, request: RefreshShard) -> RefreshedShard:
         shard = self._primaries.indices.copy_of(request.index_uuid, request.shard)
         return RefreshedShard(await self.refresh_copies(shard))
