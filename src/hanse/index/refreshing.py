@@ -13,7 +13,7 @@ import time
 import msgspec
 import structlog
 
-from hanse.errors import HanseError, RetryOnPrimaryError
+from hanse.errors import HanseError
 from hanse.index.copy_requests import REFRESH_COPY, CopyAt, RefreshCopy
 from hanse.index.index_service import IndexService
 from hanse.index.primaries import Primaries
@@ -79,8 +79,8 @@ class Refreshing:
         if nodes is None:
             await shard.refresh()
             return 1
-        if not shard.is_primary:
-            raise RetryOnPrimaryError(f"{shard} the copy on this node is not the primary", index=shard.index_name)
+        # A new primary may not have read yet what its predecessor acknowledged.
+        await shard.lead()
         service = self._primaries.indices.get(shard.index_name)
         own_id = nodes.own_id
         others = [copy.node for copy in service.routing(shard.number).active() if copy.node != own_id]
