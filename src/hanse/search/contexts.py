@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from time import monotonic, perf_counter
 from typing import Any
 
+import msgspec
+
 from hanse.errors import HanseError, IllegalArgumentError, SearchContextMissingError
 from hanse.index.service import Indices
 from hanse.search import pit_id
@@ -240,7 +242,11 @@ class Contexts:
         self._prolong(context, keep_alive, "keep_alive")
         visible = {target.index: target for target in call.targets.local}
         with self._using(context):
-            yield [replace(view, target=visible[view.index]) for view in context.views if view.index in visible]
+            yield [
+                msgspec.structs.replace(view, target=visible[view.index])
+                for view in context.views
+                if view.index in visible
+            ]
 
     # -- all contexts
 
