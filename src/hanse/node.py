@@ -313,7 +313,9 @@ class Node:
         CopyActions(self.indices).register(self.actions)
         self.contexts = Contexts()
         self._closers.append(self.contexts.close)
-        self._primaries = primaries = Primaries(self.cluster, self.indices, self.nodes)
+        self._primaries = primaries = Primaries(
+            self.cluster, self.indices, self.nodes, lambda: self.membership.is_in_touch
+        )
         refreshing = Refreshing(primaries)
         refreshing.register(self.actions)
         index_administration.register(self.actions, self.cluster, self.indices, refreshing, broadcast)
