@@ -188,7 +188,11 @@ class Contexts:
             context.keep_alive_s = self._read_keep_alive(body.pit_keep_alive, "keep_alive")
         visible = {target.index: target for target in call.targets.local}
         with self._using(context):
-            yield [replace(view, target=visible[view.index]) for view in context.views if view.index in visible]
+            yield [
+                msgspec.structs.replace(view, target=visible[view.index])
+                for view in context.views
+                if view.index in visible
+            ]
 
     def _read_keep_alive(self, text: str, name: str) -> float:
         return read_keep_alive(text, name, self._keep_alive_max_s())
