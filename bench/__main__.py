@@ -1,6 +1,6 @@
 """Runs every bench."""
 
-from bench import clusters, node, tls_cost
+from bench import clusters, node, seam, tls_cost
 
 print("-- one node", flush=True)
 node.main()
@@ -8,3 +8,5 @@ print("-- TLS", flush=True)
 tls_cost.main()
 print("-- two clusters", flush=True)
 clusters.main()
+print("-- the seams to durability and consensus", flush=True)
+seam.main()
