@@ -243,8 +243,8 @@ def test_the_data_of_an_embedded_node_is_taken_over_when_told_to(tmp_path: Path)
             node.start()
         yml.write_text(configured + "hanse.nats.restore_state: true\n")
         node.start()
-        command = {"index": "kept", "shard": 0, "node": "was-1", "accept_data_loss": True}
-        ok(node, "POST", "/_cluster/reroute", {"commands": [{"allocate_stale_primary": command}]})
+        assert ok(node, "GET", "/_cluster/health?wait_for_status=yellow")["status"] == "yellow", "the store was the log"
+        assert ok(node, "GET", "/kept/_count")["count"] == 10
         node.stop()
         yml.write_text(configured)
         node.start()

@@ -84,9 +84,10 @@ class JetStreamCommitLog:
         self._told = max(self._told, position)
         info = await self._settled_info()
         if info is None:
-            if position > 0 or not is_new:
+            # A copy that took batches from no log was its own (the embedded engine's): nothing is lost with another.
+            if chain or (position == 0 and not is_new):
                 raise self._gone()
-            info = await self._create(1)
+            info = await self._create(position + 1)
         end = await self._read_end(info)
         if end.position <= position and end.chain != chain:
             raise LogDamagedError(
