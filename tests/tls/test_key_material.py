@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from hanse.errors import SettingsError
 from hanse.tls.authority import CertificateAuthority
-from hanse.tls.key_material import FILE_BYTES_MAX, read_certificates, read_identity
+from hanse.tls.key_material import FILE_BYTES_MAX, Stores, read_certificates, read_identity
 from hanse.tls.ssl_settings import TRANSPORT, SslSettings, read_ssl_settings
 
 from .conftest import Place
@@ -34,7 +34,7 @@ def test_pkcs8_and_traditional_keys(place: Place, form: PrivateFormat) -> None:
     path = place.folder / "berlin.key"
     key = load_pem_private_key(path.read_bytes(), None)
     path.write_bytes(key.private_bytes(Encoding.PEM, form, NoEncryption()))
-    identity = read_identity(settings_of(place))
+    identity = read_identity(settings_of(place), Stores())
     assert identity is not None
     assert identity.chain[0].subject.rfc4514_string() == "CN=berlin"
 
@@ -43,7 +43,7 @@ def test_a_chain_in_one_file_keeps_its_order(place: Place) -> None:
     place.write("berlin", "ca")
     path = place.folder / "berlin.crt"
     path.write_bytes(path.read_bytes() + place.authority("ca").certificate_pem)
-    identity = read_identity(settings_of(place))
+    identity = read_identity(settings_of(place), Stores())
     assert identity is not None
     assert [certificate.subject.rfc4514_string() for certificate in identity.chain] == ["CN=berlin", "CN=ca"]
 
@@ -63,7 +63,7 @@ def test_a_pkcs12_chain_is_sorted_and_strangers_are_kept_apart(place: Place) -> 
     settings = read_ssl_settings(
         place.settings("x").merged({f"{TRANSPORT}.*": None, **values}), TRANSPORT, place.folder
     )
-    identity = read_identity(settings)
+    identity = read_identity(settings, Stores())
     assert identity is not None
     assert [certificate.subject.rfc4514_string() for certificate in identity.chain] == ["CN=berlin", "CN=ca"]
     assert identity.others == (stranger.certificate,)
@@ -74,7 +74,7 @@ def test_a_key_that_tls_cannot_use(place: Place) -> None:
     key = x25519.X25519PrivateKey.generate()
     (place.folder / "berlin.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     with pytest.raises(SettingsError, match="use an EC or RSA key"):
-        read_identity(settings_of(place))
+        read_identity(settings_of(place), Stores())
 
 
 def test_a_file_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
