@@ -162,6 +162,8 @@ class Call:
     warnings: list[str] = field(default_factory=list)
     """Texts for Warning headers of the REST answer."""
     task_id: int = 0
+    ceiling: Any = None
+    """What a peer's request was held against by the gate; None where nothing limits it beyond the caller's roles."""
 
 
 class ActionRegistry:
