@@ -94,13 +94,6 @@ class MediaTypeHeaderError(HanseError):
     status = 400
 
 
-class ContentTypeError(HanseError):
-    """Content-Type missing or not supported (406 in Elasticsearch)."""
-
-    type = "illegal_argument_exception"
-    status = 406
-
-
 class ContentTooLongError(HanseError):
     type = "content_too_long_exception"
     status = 413
@@ -308,16 +301,6 @@ class QueryShardError(HanseError):
 
 class RejectedExecutionError(HanseError):
     type = "es_rejected_execution_exception"
-    status = 429
-
-
-class CircuitBreakingError(HanseError):
-    type = "circuit_breaking_exception"
-    status = 429
-
-
-class TimeoutElapsedError(HanseError):
-    type = "timeout_exception"
     status = 429
 
 

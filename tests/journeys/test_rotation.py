@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,6 +137,70 @@ def test_leaf_then_authority_under_load(tmp_path: Path) -> None:
         until(lambda: ok(pair.local, "GET", "/_remote/info")["remote"], lambda info: "last_error" in info, "the reason")
         assert info["connected"] is False
         assert "no longer trusted" in pair.local.log_file.read_text()
+    finally:
+        pair.stop()
+
+
+CUT_WITHIN_S = 5.0
+"""What was promised for a loaded node; the output tells what it took."""
+
+
+class Searches:
+    """Searches across the border from several threads, and when each of them ended well."""
+
+    def __init__(self, node: LocalNode, threads: int = 4) -> None:
+        self._node = node
+        self._stopping = threading.Event()
+        self._workers = [threading.Thread(target=self._search) for _ in range(threads)]
+        self.answered_at: list[float] = []
+        self.refused = 0
+
+    def __enter__(self) -> Searches:
+        for worker in self._workers:
+            worker.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        for worker in self._workers:
+            worker.join()
+
+    def _search(self) -> None:
+        while not self._stopping.is_set():
+            status, _ = self._node.request("GET", "/remote:leader/_search?size=1")
+            if status == 200:
+                self.answered_at.append(time.monotonic())
+            else:
+                self.refused += 1
+
+    def go_on(self) -> None:
+        before = len(self.answered_at)
+        until(lambda: len(self.answered_at), lambda now: now > before + 20, "searches to be answered")
+
+    def cut_after_s(self, removed_at: float) -> float:
+        """From the removal to the last answer, once nothing is answered any more."""
+        before = self.refused
+        until(lambda: self.refused, lambda now: now > before + 20, "searches to be refused")
+        return max(0.0, self.answered_at[-1] - removed_at)
+
+
+def test_peers_are_cut_within_seconds_of_their_authority_under_a_load(tmp_path: Path) -> None:
+    """Nobody is asked to reload: the files are written and the nodes notice. Removed on either side of a connection."""
+    pair = Pair(tmp_path)
+    try:
+        pair.start().connect()
+        ok(pair.remote, "PUT", "/leader/_doc/1?refresh=true", {"n": 1})
+        with Searches(pair.local) as searches:
+            for what, node in (("the side that accepts", pair.remote), ("the side that dials", pair.local)):
+                searches.go_on()
+                both = node.trust_file.read_bytes()
+                removed_at = time.monotonic()
+                node.trust_file.write_bytes(node.ca_file.read_bytes())
+                took_s = searches.cut_after_s(removed_at)
+                print(f"{what} removed the authority: the last search was answered {took_s:.2f} s later")
+                assert took_s < CUT_WITHIN_S
+                node.trust_file.write_bytes(both)
+                pair.wait_connected()
     finally:
         pair.stop()
 

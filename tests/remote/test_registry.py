@@ -105,7 +105,9 @@ async def test_a_changed_mode_means_a_new_connection(luebeck: Cluster, make: Mak
 async def test_a_node_starts_though_a_remote_is_away(luebeck: Cluster, make: Make) -> None:
     node = await luebeck.add("node")
     remotes = make(seeds(here=node.address, away="127.0.0.1:1"))
-    await remotes.initial_connect()
+    await remotes.ensure_connected("here", 10)
+    with pytest.raises(ConnectTransportError):
+        await remotes.ensure_connected("away", 10)
     info = remotes.info()
     assert info["here"]["connected"] is True
     assert info["away"]["connected"] is False

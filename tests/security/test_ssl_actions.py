@@ -14,7 +14,8 @@ from hanse.errors import NodeNotConnectedError
 from hanse.security.ssl_actions import SslActions
 from hanse.settings.registry import Settings
 from hanse.tls.authority import CertificateAuthority
-from hanse.tls.contexts import TlsContexts
+from hanse.tls.contexts import Refused, TlsContexts
+from hanse.tls.faults import Fault
 from hanse.tls.identity import read_certificate
 from hanse.tls.reload import Reloader
 from hanse.tls.ssl_settings import HTTP, TRANSPORT
@@ -131,8 +132,8 @@ def test_a_refused_client_is_shown_with_what_it_presented(tmp_path: Path) -> Non
     ssl = actions(tmp_path)
     (transport, _) = ssl._reloader.contexts
     presented = read_certificate(transport.identity[0].public_bytes(Encoding.DER))
-    transport.note_refused("10.0.0.1:4711", "unknown_authority", "failed to establish trust", presented)
-    transport.note_refused("10.0.0.2:4711", "plaintext", "received plaintext traffic")
+    transport.note_refused(Refused("10.0.0.1:4711", Fault.UNKNOWN_AUTHORITY, "failed to establish trust", presented))
+    transport.note_refused(Refused("10.0.0.2:4711", Fault.PLAINTEXT, "received plaintext traffic"))
     gauges = ssl.gauges()
     assert gauges["refused_handshakes"] == 2
     first, second = gauges["recent_refused_handshakes"]

@@ -17,7 +17,7 @@ import pytest
 from hanse.errors import ConnectTransportError, SettingsError
 from hanse.tls.contexts import TlsContexts
 from hanse.tls.endpoints import dial
-from hanse.tls.explain import Fault
+from hanse.tls.faults import Fault
 from hanse.tls.handshake import connection_lost_sentence
 
 from .faulty import NODES, Workshop, key_pem
@@ -101,7 +101,7 @@ async def meet(dialler: TlsContexts, acceptor: TlsContexts) -> tuple[str | None,
         await asyncio.wait({caller.heard, caller.lost}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
         if caller.heard.done():
             assert caller.heard.result() == b"hello"
-            assert listener.failures.empty()
+            assert listener.has_refused_nobody
             transport.abort()
             with contextlib.suppress(OSError):
                 await caller.lost

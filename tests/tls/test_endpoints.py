@@ -12,10 +12,10 @@ import pytest
 import structlog
 
 from hanse.errors import ConnectTransportError
-from hanse.tls.contexts import TlsContexts
+from hanse.tls.contexts import Refused, TlsContexts
 from hanse.tls.endpoints import dial, listen
-from hanse.tls.explain import Fault
-from hanse.tls.handshake import HandshakeFailure, TlsProtocol, connection_lost_sentence
+from hanse.tls.faults import Fault
+from hanse.tls.handshake import TlsProtocol, connection_lost_sentence
 from hanse.tls.identity import peer_certificate
 
 from .conftest import FAR_AHEAD, LONG_AGO, Place
@@ -63,8 +63,9 @@ class Greeter(asyncio.Protocol):
 
 
 class Listener:
-    def __init__(self) -> None:
-        self.failures: asyncio.Queue[HandshakeFailure] = asyncio.Queue()
+    def __init__(self, contexts: TlsContexts | None) -> None:
+        self._contexts = contexts
+        self._seen = contexts.refused_handshakes if contexts is not None else 0
         self.accepted: list[Echo] = []
         self.port = 0
 
@@ -72,16 +73,25 @@ class Listener:
         self.accepted.append(Echo())
         return self.accepted[-1]
 
-    async def failure(self) -> HandshakeFailure:
-        return await asyncio.wait_for(self.failures.get(), 5)
+    @property
+    def has_refused_nobody(self) -> bool:
+        return self._contexts is None or self._contexts.refused_handshakes == self._seen
+
+    async def failure(self) -> Refused:
+        """The next handshake that was refused, as the APIs would show it."""
+        assert self._contexts is not None
+        async with asyncio.timeout(5):
+            while self.has_refused_nobody:
+                await asyncio.sleep(0.001)
+        found = self._contexts.refused[self._seen - self._contexts.refused_handshakes]
+        self._seen += 1
+        return found
 
 
 @asynccontextmanager
 async def listening(contexts: TlsContexts | None) -> AsyncIterator[Listener]:
-    listener = Listener()
-    server = await listen(
-        listener.echo, "127.0.0.1", 0, contexts, on_refused=listener.failures.put_nowait, plaintext_answer=ANSWER
-    )
+    listener = Listener(contexts)
+    server = await listen(listener.echo, "127.0.0.1", 0, contexts, plaintext_answer=ANSWER)
     listener.port = server.sockets[0].getsockname()[1]
     try:
         yield listener
@@ -116,7 +126,7 @@ async def test_two_nodes_of_two_authorities_that_trust_each_other_talk(place: Pl
         assert echo_transport is not None
         at_server = peer_certificate(echo_transport)
         assert at_server is not None
-        assert at_server.common_name == "paris"
+        assert at_server.subject == "CN=paris"
         transport.close()
         assert await asyncio.wait_for(caller.lost, 5) is None
 
@@ -324,13 +334,16 @@ async def test_no_version_in_common(place: Place) -> None:
 
 
 async def test_a_client_that_connects_and_goes_is_no_warning(place: Place) -> None:
-    async with listening(place.node("berlin", "ca")) as listener:
+    contexts = place.node("berlin", "ca")
+    async with listening(contexts) as listener:
         with structlog.testing.capture_logs() as logs:
             _, writer = await asyncio.open_connection("127.0.0.1", listener.port)
             writer.close()
-            failure = await listener.failure()
-    assert failure.fault is Fault.CLOSED
-    assert [entry["log_level"] for entry in logs] == ["debug"]
+            async with asyncio.timeout(5):
+                while not logs:
+                    await asyncio.sleep(0.001)
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("connection closed during handshake", "debug")]
+    assert contexts.refused_handshakes == 0
 
 
 async def test_plaintext_on_both_sides_just_connects() -> None:

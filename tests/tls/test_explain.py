@@ -6,7 +6,8 @@ import ssl
 
 import pytest
 
-from hanse.tls.explain import Fault, PlaintextError, View, explain, fault_of, looks_like_http, looks_like_tls
+from hanse.tls.explain import View, explain
+from hanse.tls.faults import Fault, PlaintextError, fault_of, looks_like_http, looks_like_tls
 from hanse.tls.handshake import connection_lost_sentence
 
 

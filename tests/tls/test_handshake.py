@@ -12,7 +12,7 @@ import pytest
 
 from hanse.tls import handshake
 from hanse.tls.contexts import TlsContexts
-from hanse.tls.explain import Fault, HandshakeTimeoutError, fault_of
+from hanse.tls.faults import Fault, HandshakeTimeoutError, fault_of
 from hanse.tls.handshake import LINGER_BYTES_MAX, TlsProtocol
 
 from .conftest import Place

@@ -16,18 +16,12 @@ def test_every_identifying_field_is_read() -> None:
     der = ssl.PEM_cert_to_DER_cert(pem.decode())
     certificate = read_certificate(der)
     assert certificate.subject == "CN=berlin,OU=nodes,O=Hanse"
-    assert certificate.common_name == "berlin"
     assert certificate.issuer == "CN=Harbour"
     assert certificate.dns_names == ("berlin.example",)
     assert certificate.ip_addresses == ("::1",)
     assert certificate.fingerprint_sha256 == hashlib.sha256(der).hexdigest()
     assert int(certificate.serial_number, 16) > 0
     assert certificate.not_before < certificate.not_after
-
-
-def test_a_subject_without_a_common_name_has_none() -> None:
-    pem, _ = CertificateAuthority.create().issue("O=Hanse")
-    assert read_certificate(ssl.PEM_cert_to_DER_cert(pem.decode())).common_name is None
 
 
 def test_what_is_no_certificate_is_a_value_error() -> None:

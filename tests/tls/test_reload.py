@@ -174,6 +174,20 @@ async def test_an_exchanged_directory_link_is_noticed(place: Place) -> None:
     watching.cancel()
 
 
+async def test_who_follows_is_told_of_changes_only(place: Place) -> None:
+    contexts = place.node("berlin", "ca")
+    told: list[int] = []
+    contexts.follow(lambda: told.append(len(contexts.trusted)))
+    assert contexts.reload() is None
+    assert told == []
+    place.write("berlin", "ca")
+    assert contexts.reload() is None
+    assert told == [1]
+    (place.folder / "berlin.key").write_text("half a key")
+    assert contexts.reload() is not None
+    assert told == [1]
+
+
 async def test_watching_can_be_switched_off(place: Place) -> None:
     reloader = Reloader([place.node("berlin", "ca")], Settings({"resource.reload.enabled": "false"}))
     await reloader.watch()  # returns at once

@@ -17,7 +17,7 @@ from hanse.settings.registry import Settings
 from hanse.tls.authority import COMMON_NAME_OTHER, CertificateAuthority, Names
 from hanse.tls.contexts import TlsContexts
 from hanse.tls.endpoints import dial, listen
-from hanse.tls.explain import Fault
+from hanse.tls.faults import Fault
 from hanse.tls.identity import peer_certificate, readable_certificate
 from hanse.tls.reload import Reloader
 from hanse.tls.ssl_settings import TRANSPORT, X509_FIELDS, RestrictionSettings

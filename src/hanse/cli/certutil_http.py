@@ -53,6 +53,7 @@ class _Node:
 @option("--out", type=click.Path(path_type=Path), help="The zip to write.")
 @option("-s", "--silent", is_flag=True, help="Ask without explaining.")
 @option("-v", "--verbose", is_flag=True, expose_value=False, help="Accepted.")
+@option("-E", "settings", multiple=True, metavar="KEY=VALUE", expose_value=False, help="Accepted.")
 def http(out: Path | None, silent: bool) -> None:
     """Make what HTTPS for clients takes, step by step."""
 

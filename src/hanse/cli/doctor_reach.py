@@ -20,7 +20,7 @@ from hanse.settings.registry import Settings
 from hanse.tls import endpoints
 from hanse.tls.certificate_words import alternative_names, printable
 from hanse.tls.contexts import TlsContexts
-from hanse.tls.explain import Fault, fault_of
+from hanse.tls.faults import Fault, fault_of
 from hanse.tls.identity import PeerCertificate, peer_certificate
 from hanse.tls.listing import WARN_DAYS
 from hanse.tls.ssl_settings import TRANSPORT

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from hanse.errors import HanseError, IllegalArgumentError, NoSuchRemoteClusterError
+from hanse.errors import IllegalArgumentError, NoSuchRemoteClusterError
 from hanse.remote.connection import DIAL_TIMEOUT_S, RemoteConnection
 from hanse.remote.settings import INITIAL_CONNECT_TIMEOUT, RemoteConfig, read_configs
 from hanse.remote.status import describe
@@ -85,16 +85,6 @@ class RemoteClusters:
     def _remove(self, alias: str) -> None:
         gone = self._remotes.pop(alias)
         self._tasks.spawn(f"close remote cluster [{alias}]", gone.close())
-
-    async def initial_connect(self) -> None:
-        """Waits for the first connections, for at most `cluster.remote.initial_connect_timeout`; never fails."""
-        await asyncio.gather(*(self._try_connect(alias) for alias in self.aliases()))
-
-    async def _try_connect(self, alias: str) -> None:
-        try:
-            await self.ensure_connected(alias, self._initial_connect_timeout_s)
-        except HanseError as error:
-            log.warning("node starts without a remote cluster", cluster=alias, reason=error.reason)
 
     def drop_revoked(self) -> None:
         """To be called when what `judge` says may have changed."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 
 from hanse.errors import HanseError, SecurityError
-from hanse.tls.explain import Fault, fault_of
+from hanse.tls.faults import Fault, fault_of
 
 _OF_THE_NETWORK = (Fault.CLOSED, Fault.TIMED_OUT, Fault.OTHER, Fault.PLAINTEXT, Fault.PLAINTEXT_HTTP)
 

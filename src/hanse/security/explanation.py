@@ -67,9 +67,8 @@ class Explanations:
         registry.register(EXPLAIN, self.explain)
 
     async def explain(self, call: Call, request: Explain) -> Answer:
-        above = self._peers.ceiling(call.origin) if call.origin.kind == "transport" else None
-        if above is not None:
-            return self._explain_to_peer(above, call, request)
+        if call.ceiling is not None:  # the gate's, not looked up again: it let the question pass for that one only
+            return self._explain_to_peer(call.ceiling, call, request)
         question = Question.of(request.action, self._registry)
         ceiling = self._ceiling(request.peer)
         person = self._person(request)

@@ -188,8 +188,7 @@ class Gate:
         def run_sub_action(sub_action: Action[Any, Any], sub_request: Any) -> Awaitable[Any]:
             return self._run(sub_action, sub_request, identity, origin, warnings, call)
 
-        peer = "" if ceiling is None else ceiling.label
-        call = Call(action, identity, origin, targets, run_sub_action, warnings, entry.id, peer)
+        call = Call(action, identity, origin, targets, run_sub_action, warnings, entry.id, ceiling)
         try:
             response = await handler(call, request)
             if parent is None and origin.kind == "transport":

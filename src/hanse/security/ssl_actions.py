@@ -231,7 +231,7 @@ def _refused(prefix: str, refused: Refused) -> dict[str, Any]:
         "context": prefix,
         "peer": refused.peer,
         "at": iso(refused.at),
-        "fault": refused.fault,
+        "fault": refused.fault.value,
         "reason": refused.sentence,
     }
     return {**shown, "peer_certificate": shown_fields(refused.presented)} if refused.presented is not None else shown

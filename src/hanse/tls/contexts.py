@@ -1,18 +1,16 @@
 """The TLS contexts of one prefix: built from the settings and files, rebuilt by `reload`, handed out per connection.
 
-Promises: what `server()` and `client()` return was built from files that were read together and fit each other; a
-failed `reload` changes nothing. Connections keep the context they began with. A changed trust needs a new context,
-since `load_cert_chain` on a live one changes only the leaf. Tests: tests/tls/test_contexts.py.
+Promises: what `server()` and `client()` return was built from files that were read together and fit each other
+(building.py); a failed `reload` changes nothing. Connections keep the context they began with. A changed trust needs a
+new context, since `load_cert_chain` on a live one changes only the leaf. Tests: tests/tls/test_contexts.py.
 """
 
 from __future__ import annotations
 
-import secrets
 import ssl
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -20,58 +18,21 @@ from weakref import WeakSet
 
 import structlog
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
 
 from hanse.errors import SettingsError
 from hanse.settings.registry import Settings
+from hanse.tls.building import Built, build, needs_identity
 from hanse.tls.certificate_words import Trust
-from hanse.tls.identity import UNREADABLE, PeerCertificate, fingerprint
-from hanse.tls.key_material import KeyMaterial, read_identity, read_trusted
-from hanse.tls.listing import ListedCertificate, read_listed
-from hanse.tls.presented import watch
-from hanse.tls.ssl_settings import REMOTE_CLIENT, REMOTE_SERVER, TLS_SETTINGS, SslSettings, read_ssl_settings
-from hanse.tls.trust_restrictions import TrustRestrictions, read_restrictions
+from hanse.tls.faults import Fault
+from hanse.tls.identity import PeerCertificate
+from hanse.tls.key_material import KeyMaterial
+from hanse.tls.listing import ListedCertificate
+from hanse.tls.ssl_settings import TLS_SETTINGS, SslSettings, read_ssl_settings
+from hanse.tls.trust_restrictions import TrustRestrictions
 
 log = structlog.get_logger(__name__)
 
 REFUSED_KEPT_MAX = 20
-_UNUSABLE = (*UNREADABLE, ssl.SSLError, UnsupportedAlgorithm)
-"""What the libraries raise for files that parse and cannot be used all the same, such as a key of an unknown kind."""
-_VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
-_MAY_BE_NAMELESS = (REMOTE_CLIENT, REMOTE_SERVER)
-"""The first only dials; the second opens no port yet, so its own certificate is not demanded."""
-_TOO_WEAK = {
-    "EE_KEY_TOO_SMALL": "its key is too small; make one of P-256, or of RSA with at least 2048 bits",
-    "CA_KEY_TOO_SMALL": "the key of its authority is too small; make one of P-256, or of RSA with at least 2048 bits",
-    "CA_MD_TOO_WEAK": "it is signed with a digest that is broken, such as SHA-1; have it signed with SHA-256",
-}
-SECURITY_LEVEL = 2
-"""OpenSSL's: no certificate signed with SHA-1, no RSA key below 2048 bits, wherever certificates are verified."""
-_CLIENT_AUTHENTICATION = {
-    "required": ssl.CERT_REQUIRED,
-    "optional": ssl.CERT_OPTIONAL,
-    "none": ssl.CERT_NONE,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Built:
-    """What one reading of the files gave."""
-
-    server: ssl.SSLContext | None
-    client: ssl.SSLContext
-    client_any_name: ssl.SSLContext
-    identity: KeyMaterial | None
-    trusted: tuple[x509.Certificate, ...]
-    listed: tuple[ListedCertificate, ...]
-    restrictions: TrustRestrictions | None
-    anchors: frozenset[str]
-    """The fingerprints of what is trusted."""
-
-    @property
-    def chain(self) -> tuple[x509.Certificate, ...]:
-        return self.identity.chain if self.identity is not None else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +42,14 @@ class Refused:
     `presented` is what the client claimed to be; nobody verified it.
     """
 
-    at: datetime
     peer: str
-    fault: str
+    fault: Fault
     sentence: str
     presented: PeerCertificate | None = None
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-class Held(Protocol):
+class HeldConnection(Protocol):
     """A connection whose peer was verified in the handshake."""
 
     @property
@@ -111,10 +72,11 @@ class TlsContexts:
         """Why the files as they are now are not in use; None when they are."""
         self.refused_handshakes = 0
         self.refused: deque[Refused] = deque(maxlen=REFUSED_KEPT_MAX)
-        self._held: WeakSet[Held] = WeakSet()
+        self._held: WeakSet[HeldConnection] = WeakSet()
         self.extra_trusted: Callable[[], Iterable[x509.Certificate]] = tuple
         """Authorities trusted beside those of the files, asked for at every `reload`."""
-        self._built: _Built | None = _build(settings) if settings.enabled else None
+        self._followers: list[Callable[[], None]] = []
+        self._built: Built | None = build(settings) if settings.enabled else None
         if self._built is not None:
             _warn(settings, self._built.identity)
 
@@ -132,7 +94,7 @@ class TlsContexts:
         """The current context for the side that accepts."""
         built = self._require()
         if built.server is None:
-            raise SettingsError(_needs_identity(self.prefix))
+            raise SettingsError(needs_identity(self.prefix))
         return built.server
 
     def client(self, *, check_name: bool | None = None) -> ssl.SSLContext:
@@ -149,7 +111,7 @@ class TlsContexts:
         if not self.enabled:
             return None
         try:
-            built = _build(self._settings, self.extra_trusted())
+            built = build(self._settings, self.extra_trusted())
             if built.identity is not None and built.chain != self.identity:
                 _refuse_out_of_date(self.prefix, built.identity)
         except SettingsError as error:
@@ -160,12 +122,19 @@ class TlsContexts:
             self.reload_problem = error.reason
             return error.reason
         self.reload_problem = None
-        if (built.chain, built.trusted, built.restrictions) != (self.identity, self.trusted, self.restrictions):
-            log.info("tls files reloaded", prefix=self.prefix)
+        is_new = (built.chain, built.trusted, built.restrictions) != (self.identity, self.trusted, self.restrictions)
         self._built = built
+        if is_new:
+            log.info("tls files reloaded", prefix=self.prefix)
+            for tell in self._followers:
+                tell()
         return None
 
-    def hold(self, connection: Held) -> None:
+    def follow(self, tell: Callable[[], None]) -> None:
+        """From now on `tell` is called after every `reload` that changed something, in the thread that reloads."""
+        self._followers.append(tell)
+
+    def hold(self, connection: HeldConnection) -> None:
         """From now on until it ends the connection is cut when its peer's certificate is no longer trusted.
 
         That may be now: a handshake that began before a reload was judged by the old trust.
@@ -174,10 +143,10 @@ class TlsContexts:
             self._held.add(connection)
             self._cut_if_untrusted(connection)
 
-    def note_refused(self, peer: str, fault: str, sentence: str, presented: PeerCertificate | None = None) -> None:
+    def note_refused(self, refused: Refused) -> None:
         """Keeps what the log says of a refused handshake, for those who ask over the APIs."""
         self.refused_handshakes += 1
-        self.refused.append(Refused(datetime.now(UTC), peer, fault, sentence, presented))
+        self.refused.append(refused)
 
     def cut_untrusted(self) -> int:
         """Cuts the connections to peers whose trust anchor, or name, is not trusted any more; how many.
@@ -186,7 +155,7 @@ class TlsContexts:
         """
         return sum(self._cut_if_untrusted(connection) for connection in tuple(self._held))
 
-    def _cut_if_untrusted(self, connection: Held) -> bool:
+    def _cut_if_untrusted(self, connection: HeldConnection) -> bool:
         certificate, built = connection.peer_certificate, self._built
         if certificate is None or built is None:
             return False
@@ -244,48 +213,10 @@ class TlsContexts:
     def trusted(self) -> tuple[x509.Certificate, ...]:
         return self._built.trusted if self._built is not None else ()
 
-    def _require(self) -> _Built:
+    def _require(self) -> Built:
         if self._built is None:
             raise SettingsError(f"TLS is not enabled: [{self.prefix}.enabled] is [false]")
         return self._built
-
-
-def _build(settings: SslSettings, extra: Iterable[x509.Certificate] = ()) -> _Built:
-    """Raises SettingsError for whatever the files hold; nothing else, or the watcher of the files would end."""
-    try:
-        return _built(settings, extra)
-    except _UNUSABLE as error:
-        raise SettingsError(
-            f"failed to load SSL configuration [{settings.prefix}] - a certificate or key in its files cannot be used: "
-            f"{getattr(error, 'reason', None) or error}"
-        ) from error
-
-
-def _built(settings: SslSettings, extra: Iterable[x509.Certificate]) -> _Built:
-    beside = tuple(extra)
-    try:
-        identity = read_identity(settings)
-        trusted = tuple(dict.fromkeys((*read_trusted(settings, identity), *beside)))
-        restrictions = read_restrictions(settings.restrictions)
-        listed = read_listed(settings)
-    except SettingsError as error:
-        raise SettingsError(f"failed to load SSL configuration [{settings.prefix}] - {error.reason}") from error
-    if identity is None and settings.prefix not in _MAY_BE_NAMELESS:
-        raise SettingsError(_needs_identity(settings.prefix))
-    if settings.verification_mode == "none":
-        restrictions = None
-    for one in listed:  # read lazily: the APIs that show them must not be the first to find out
-        _ = one.certificate.subject, one.certificate.issuer
-    return _Built(
-        server=None if identity is None else _server(settings, identity, trusted),
-        client=_client(settings, identity, trusted, check_name=settings.verification_mode == "full"),
-        client_any_name=_client(settings, identity, trusted, check_name=False),
-        identity=identity,
-        trusted=trusted,
-        listed=(*listed, *(ListedCertificate(None, "DER", None, False, one) for one in beside)),
-        restrictions=restrictions,
-        anchors=frozenset(fingerprint(authority) for authority in trusted),
-    )
 
 
 def _warn(settings: SslSettings, identity: KeyMaterial | None) -> None:
@@ -301,82 +232,6 @@ def _warn_of_no_verification(settings: SslSettings) -> None:
     log.warning("certificates of peers are not verified at all", setting=setting)
     if settings.restrictions is not None:
         log.warning("trust restrictions have no effect where nothing is verified", setting=setting)
-
-
-def _needs_identity(prefix: str) -> str:
-    return (
-        f"invalid SSL configuration for {prefix} - server ssl configuration requires a key and certificate, but these "
-        f"have not been configured; you must set either [{prefix}.keystore.path], or both [{prefix}.key] and "
-        f"[{prefix}.certificate]"
-    )
-
-
-def _server(settings: SslSettings, identity: KeyMaterial, trusted: tuple[x509.Certificate, ...]) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _configure(context, settings, identity)
-    # OpenSSL cannot ask for a certificate and accept any: with `none` a peer is not asked and stays nameless.
-    if settings.verification_mode != "none":
-        context.verify_mode = _CLIENT_AUTHENTICATION[settings.client_authentication]
-    if context.verify_mode != ssl.CERT_NONE:
-        _trust(context, trusted)
-        watch(context)
-        # A resumed session would bring back a peer whose authority is no longer trusted.
-        context.num_tickets = 0
-        context.options |= ssl.OP_NO_TICKET
-    return context
-
-
-def _client(
-    settings: SslSettings, identity: KeyMaterial | None, trusted: tuple[x509.Certificate, ...], *, check_name: bool
-) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = check_name
-    context.verify_mode = ssl.CERT_NONE if settings.verification_mode == "none" else ssl.CERT_REQUIRED
-    _configure(context, settings, identity)
-    if context.verify_mode != ssl.CERT_NONE:
-        _trust(context, trusted)
-    return context
-
-
-def _configure(context: ssl.SSLContext, settings: SslSettings, identity: KeyMaterial | None) -> None:
-    versions = [_VERSIONS[name] for name in settings.protocols]
-    context.minimum_version, context.maximum_version = min(versions), max(versions)
-    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    try:
-        context.set_ciphers(f"{settings.ciphers}:@SECLEVEL={SECURITY_LEVEL}")
-    except ssl.SSLError as error:
-        raise SettingsError(f"none of the suites in [{settings.prefix}.cipher_suites] is supported") from error
-    if identity is not None:
-        _load_identity(context, settings, identity)
-
-
-def _load_identity(context: ssl.SSLContext, settings: SslSettings, identity: KeyMaterial) -> None:
-    """Hands key and chain to OpenSSL, which takes only files: encrypted, with a passphrase nobody else ever sees."""
-    passphrase = secrets.token_bytes(32).hex()
-    encryption = serialization.BestAvailableEncryption(passphrase.encode())
-    with tempfile.NamedTemporaryFile(prefix="hanse-tls-") as file:
-        file.write(
-            identity.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
-        )
-        for certificate in identity.chain:
-            file.write(certificate.public_bytes(serialization.Encoding.PEM))
-        file.flush()
-        try:
-            context.load_cert_chain(file.name, password=passphrase)
-        except ssl.SSLError as error:
-            setting = "keystore.path" if settings.keystore is not None else "certificate"
-            raise SettingsError(
-                f"failed to load SSL configuration [{settings.prefix}] - the certificate in "
-                f"[{settings.prefix}.{setting}] cannot be used: {_TOO_WEAK.get(error.reason, error.reason or error)}"
-            ) from error
-
-
-def _trust(context: ssl.SSLContext, trusted: tuple[x509.Certificate, ...]) -> None:
-    """Any listed certificate ends a chain, an intermediate one too, as in Java."""
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    der = b"".join(certificate.public_bytes(serialization.Encoding.DER) for certificate in trusted)
-    if der:
-        context.load_verify_locations(cadata=der)
 
 
 def _refuse_out_of_date(prefix: str, identity: KeyMaterial) -> None:

@@ -15,9 +15,10 @@ import structlog
 
 from hanse.errors import ConnectTransportError
 from hanse.settings.units import format_time
-from hanse.tls.contexts import TlsContexts
-from hanse.tls.explain import Fault, View, explain, fault_of
-from hanse.tls.handshake import HandshakeFailure, TlsProtocol
+from hanse.tls.contexts import Refused, TlsContexts
+from hanse.tls.explain import View, explain
+from hanse.tls.faults import Fault, fault_of
+from hanse.tls.handshake import TlsProtocol
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +34,6 @@ async def listen(
     port: int,
     contexts: TlsContexts | None,
     *,
-    on_refused: Callable[[HandshakeFailure], None] | None = None,
     plaintext_answer: bytes | None = None,
     restricted_answer: Callable[[str], bytes] | None = None,
 ) -> asyncio.Server:
@@ -47,7 +47,7 @@ async def listen(
     factory = protocol_factory
     if contexts is not None and contexts.enabled:
         contexts.server()  # a missing identity shows now, not at the first connection
-        factory = _accepting(loop, protocol_factory, contexts, on_refused, plaintext_answer, restricted_answer)
+        factory = _accepting(loop, protocol_factory, contexts, plaintext_answer, restricted_answer)
     return await loop.create_server(factory, host, port, backlog=BACKLOG)
 
 
@@ -55,17 +55,14 @@ def _accepting(
     loop: asyncio.AbstractEventLoop,
     protocol_factory: Callable[[], asyncio.BaseProtocol],
     contexts: TlsContexts,
-    on_refused: Callable[[HandshakeFailure], None] | None,
     plaintext_answer: bytes | None,
     restricted_answer: Callable[[str], bytes] | None,
 ) -> Callable[[], TlsProtocol]:
     def refused(error: BaseException, connection: TlsProtocol) -> None:
-        failure = _failure(error, connection, contexts)
-        _log(failure, is_diagnosed=contexts.diagnoses_trust)
-        if failure.fault is not Fault.CLOSED:
-            contexts.note_refused(failure.peer, failure.fault.value, failure.sentence, failure.presented)
-        if on_refused is not None:
-            on_refused(failure)
+        noted = _noted(error, connection, contexts)
+        _log(noted, is_diagnosed=contexts.diagnoses_trust)
+        if noted.fault is not Fault.CLOSED:
+            contexts.note_refused(noted)
 
     def accept() -> TlsProtocol:
         return TlsProtocol(
@@ -82,20 +79,20 @@ def _accepting(
     return accept
 
 
-def _failure(error: BaseException, connection: TlsProtocol, contexts: TlsContexts) -> HandshakeFailure:
+def _noted(error: BaseException, connection: TlsProtocol, contexts: TlsContexts) -> Refused:
     peer, presented = format_address(connection.peer_address), connection.shown
     view = View(peer, is_dialling=False, prefix=contexts.prefix, shown=presented, trust=contexts.trust)
-    return HandshakeFailure(peer, fault_of(error), explain(error, view), error, presented)
+    return Refused(peer, fault_of(error), explain(error, view), presented)
 
 
-def _log(failure: HandshakeFailure, *, is_diagnosed: bool) -> None:
-    if failure.fault is Fault.CLOSED:
+def _log(refused: Refused, *, is_diagnosed: bool) -> None:
+    if refused.fault is Fault.CLOSED:
         # health checks and port scanners connect and go: no news for an operator
-        log.debug("connection closed during handshake", peer=failure.peer)
-    elif not is_diagnosed and failure.sentence.startswith("failed to establish trust"):
-        log.warning("a peer is not trusted, closing connection", peer=failure.peer, fault=failure.fault.value)
+        log.debug("connection closed during handshake", peer=refused.peer)
+    elif not is_diagnosed and refused.sentence.startswith("failed to establish trust"):
+        log.warning("a peer is not trusted, closing connection", peer=refused.peer, fault=refused.fault.value)
     else:
-        log.warning(failure.sentence, peer=failure.peer, fault=failure.fault.value)
+        log.warning(refused.sentence, peer=refused.peer, fault=refused.fault.value)
 
 
 async def dial(
@@ -208,4 +205,4 @@ def format_address(address: tuple[Any, ...] | None) -> str:
     return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
 
 
-__all__ = ["HandshakeFailure", "dial", "format_address", "listen"]
+__all__ = ["dial", "format_address", "listen"]

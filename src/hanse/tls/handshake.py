@@ -17,19 +17,16 @@ import ssl
 import sys
 from asyncio import sslproto
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
-from hanse.tls.explain import (
+from hanse.tls.explain import View, explain, restricted_for_peer
+from hanse.tls.faults import (
     Fault,
     HandshakeTimeoutError,
     PlaintextError,
     UnreadableCertificateError,
-    View,
-    explain,
     fault_of,
     looks_like_tls,
-    restricted_for_peer,
 )
 from hanse.tls.identity import PeerCertificate, readable_certificate, shown_certificate
 from hanse.tls.presented import presented_certificate
@@ -64,17 +61,6 @@ def _require_interpreter() -> None:
 
 
 _require_interpreter()
-
-
-@dataclass(frozen=True, slots=True)
-class HandshakeFailure:
-    """A handshake that did not succeed, as the listening side reports it."""
-
-    peer: str
-    fault: Fault
-    sentence: str
-    error: BaseException | None
-    presented: PeerCertificate | None = None
 
 
 _SSLProtocol: Any = sslproto.SSLProtocol  # typeshed describes the class of Python 3.10, which was another one

@@ -69,12 +69,6 @@ class PeerCertificate(msgspec.Struct, frozen=True):
         """The fingerprint of the trust anchor, which tells authorities of one name apart; empty without one."""
         return self.proven_fingerprints[-1] if self.proven_fingerprints else ""
 
-    @property
-    def common_name(self) -> str | None:
-        """The first CN of the subject, which PKI realms take as the user name by default."""
-        names = x509.Name.from_rfc4514_string(self.subject).get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-        return str(names[0].value) if names else None
-
 
 def structured(name: x509.Name) -> Rdns:
     """The name in parts, for comparing."""

@@ -35,10 +35,24 @@ class KeyMaterial:
     others: tuple[x509.Certificate, ...] = ()
 
 
-def read_identity(settings: SslSettings) -> KeyMaterial | None:
+class Stores:
+    """The PKCS#12 files of one reading, each opened once: what derives their keys from passwords is slow on purpose."""
+
+    def __init__(self) -> None:
+        self._opened: dict[tuple[Path, str | None], pkcs12.PKCS12KeyAndCertificates] = {}
+
+    def open(self, store: StoreSettings, use: str = "") -> pkcs12.PKCS12KeyAndCertificates:
+        """Raises SettingsError; `use` stands in its sentence."""
+        known = (store.path, store.password)
+        if known not in self._opened:
+            self._opened[known] = _open_store(store, use)
+        return self._opened[known]
+
+
+def read_identity(settings: SslSettings, stores: Stores) -> KeyMaterial | None:
     """The node's own key and certificate, None when none are configured."""
     if settings.keystore is not None:
-        return _identity_of_store(settings.keystore)
+        return _identity_of_store(settings.keystore, stores)
     if settings.certificate is None or settings.key is None:
         return None
     cert_setting, key_setting = f"{settings.prefix}.certificate", f"{settings.prefix}.key"
@@ -52,14 +66,14 @@ def read_identity(settings: SslSettings) -> KeyMaterial | None:
     return KeyMaterial(key, chain)
 
 
-def read_trusted(settings: SslSettings, identity: KeyMaterial | None) -> tuple[x509.Certificate, ...]:
+def read_trusted(settings: SslSettings, identity: KeyMaterial | None, stores: Stores) -> tuple[x509.Certificate, ...]:
     """The certificates that end a chain. Without a trust setting: those beside the node's own key.
 
     Elasticsearch would add the public authorities then. We do not: whoever can get a certificate from one of them
     would be a node of this cluster.
     """
     if settings.truststore is not None:
-        return read_trusted_store(settings.truststore)
+        return read_trusted_store(settings.truststore, stores)
     if settings.authorities is not None:
         setting = f"{settings.prefix}.certificate_authorities"
         files = [read_certificates(path, setting, "PEM certificate_authorities") for path in settings.authorities]
@@ -121,7 +135,7 @@ def read_file(path: Path, setting: str, what: str) -> bytes:
     return data
 
 
-def open_store(store: StoreSettings, use: str) -> pkcs12.PKCS12KeyAndCertificates:
+def _open_store(store: StoreSettings, use: str) -> pkcs12.PKCS12KeyAndCertificates:
     data = read_file(store.path, store.setting, f"{store.type} keystore")
     password = None if store.password is None else store.password.encode()
     try:
@@ -134,14 +148,14 @@ def open_store(store: StoreSettings, use: str) -> pkcs12.PKCS12KeyAndCertificate
         ) from error
 
 
-def _identity_of_store(store: StoreSettings) -> KeyMaterial:
+def _identity_of_store(store: StoreSettings, stores: Stores) -> KeyMaterial:
     where = f"cannot use the keystore [{store.path}] in [{store.setting}]"
     if store.key_password not in (None, store.password):
         raise SettingsError(
             f"{where} because [{store.setting.removesuffix('path')}secure_key_password] differs from the password of "
             f"the store; only stores with one password can be read"
         )
-    found = open_store(store, "")
+    found = stores.open(store)
     if found.key is None or found.cert is None:
         raise SettingsError(f"{where} because it does not hold a private key with its certificate")
     key = _usable(found.key, where)
@@ -157,9 +171,9 @@ def _issuer(certificate: x509.Certificate, candidates: list[x509.Certificate]) -
     return next((other for other in candidates if other.subject == certificate.issuer), None)
 
 
-def read_trusted_store(store: StoreSettings) -> tuple[x509.Certificate, ...]:
+def read_trusted_store(store: StoreSettings, stores: Stores) -> tuple[x509.Certificate, ...]:
     """Every trusted certificate in a truststore; one at least."""
-    found = open_store(store, " (as a truststore)")
+    found = stores.open(store, " (as a truststore)")
     trusted = tuple(entry.certificate for entry in found.additional_certs)
     if not trusted:
         raise SettingsError(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from hanse.tls.key_material import open_store, read_certificates
+from hanse.tls.key_material import Stores, read_certificates
 from hanse.tls.ssl_settings import SslSettings, StoreSettings
 
 WARN_DAYS = 30
@@ -35,12 +35,12 @@ class ListedCertificate:
         return int((self.certificate.not_valid_after_utc - now).total_seconds() // _SECONDS_A_DAY)
 
 
-def read_listed(settings: SslSettings) -> tuple[ListedCertificate, ...]:
+def read_listed(settings: SslSettings, stores: Stores) -> tuple[ListedCertificate, ...]:
     """The node's own chain, then what is trusted, in the order of the files. Raises SettingsError."""
-    return tuple(_listed(settings))
+    return tuple(_listed(settings, stores))
 
 
-def _listed(settings: SslSettings) -> Iterator[ListedCertificate]:
+def _listed(settings: SslSettings, stores: Stores) -> Iterator[ListedCertificate]:
     if settings.certificate is not None:
         setting = f"{settings.prefix}.certificate"
         for number, one in enumerate(read_certificates(settings.certificate, setting, "PEM certificate")):
@@ -51,11 +51,11 @@ def _listed(settings: SslSettings) -> Iterator[ListedCertificate]:
             yield ListedCertificate(path, "PEM", None, False, one)
     for store in (settings.keystore, settings.truststore):
         if store is not None:
-            yield from _of_store(store)
+            yield from _of_store(store, stores)
 
 
-def _of_store(store: StoreSettings) -> Iterator[ListedCertificate]:
-    found = open_store(store, "")
+def _of_store(store: StoreSettings, stores: Stores) -> Iterator[ListedCertificate]:
+    found = stores.open(store)
     if found.cert is not None:
         has_key = found.key is not None
         yield ListedCertificate(

@@ -167,13 +167,15 @@ class Call(msgspec.Struct):
     warnings: list[str] = []
     """Texts for Warning headers of the REST answer."""
     task_id: int = 0
-    peer: str = ""
-    """The remote peers whose ceiling lies over this call; empty where none does."""
+    ceiling: Any = None
+    """What a peer's request was held against by the gate; None where nothing limits it beyond the caller's roles."""
 
     @property
     def onward(self) -> Identity:
         """Who asks, for another node of this cluster: with the ceiling that lies over the call here."""
-        return msgspec.structs.replace(self.identity, through=self.peer) if self.peer else self.identity
+        if self.ceiling is None or not self.ceiling.label:
+            return self.identity
+        return msgspec.structs.replace(self.identity, through=self.ceiling.label)
 
 
 class ActionRegistry:

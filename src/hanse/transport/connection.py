@@ -122,12 +122,6 @@ class Connection:
                 f"it runs version [{self.peer.version}]"
             ) from error
 
-    async def call_encoded(
-        self, action_name: str, payload: bytes, identity: Identity, *, timeout_s: float | None = None
-    ) -> bytes:
-        """The same for a payload that is already encoded, as when a request is passed on."""
-        return bytes(await self._channel.call(action_name, payload, encode_identity(identity), timeout_s, None))
-
     def cut(self, sentence: str) -> None:
         self._channel.cut(sentence)
 

@@ -6,6 +6,7 @@ Tests: tests/cluster/jetstream/test_engine.py, tests/journeys/test_jetstream.py.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,6 @@ log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_S = 20.0
 REPLICAS_MAX = 3
-CERTIFICATES_POLL_S = 0.5
 FOLDER = "nats"
 STATE_COPY = "state.copy"
 TAKEN_OVER = ".taken-over"
@@ -59,8 +59,15 @@ class JetStreamEngine:
             self._tasks.spawn("follow certificates for nats-server", self._follow(server, tls, written, folder))
 
     async def _follow(self, server: ManagedServer, tls: TlsContexts, seen: object, folder: Path) -> None:
+        loop, changed = asyncio.get_running_loop(), asyncio.Event()
+
+        def tell() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+                loop.call_soon_threadsafe(changed.set)
+
+        tls.follow(tell)
         while True:
-            await asyncio.sleep(CERTIFICATES_POLL_S)
+            # The first look is at what changed before this one followed.
             now = _certificates(tls)
             if now != seen:
                 seen = now
@@ -68,6 +75,8 @@ class JetStreamEngine:
                 self.connection.client.options["tls"] = tls.client(check_name=False)
                 server.reload()
                 log.info("nats-server was given the renewed certificates")
+            await changed.wait()
+            changed.clear()
 
     def commit_log(self, index_uuid: str, shard: int) -> JetStreamCommitLog:
         return JetStreamCommitLog(self.connection, _stream(index_uuid, shard), bytes_max=self._log_size)

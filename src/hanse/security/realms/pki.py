@@ -27,7 +27,7 @@ from hanse.security.store import SecurityStore
 from hanse.security.subjects import username_of
 from hanse.settings.registry import Settings
 from hanse.tls.identity import PeerCertificate, Rdns, fingerprint
-from hanse.tls.key_material import read_certificates, read_trusted_store
+from hanse.tls.key_material import Stores, read_certificates, read_trusted_store
 from hanse.tls.ssl_settings import StoreSettings, file_below
 from hanse.transport.identity import Identity, RealmRef
 
@@ -209,7 +209,7 @@ def _authorities(settings: Settings, name: str, config_dir: Path, secure: Mappin
     if listed.key in settings and store is not None:
         raise SettingsError(f"cannot specify both [{listed.key}] and [{store.setting}]")
     if store is not None:
-        return _fingerprints(read_trusted_store(store))
+        return _fingerprints(read_trusted_store(store, Stores()))
     if listed.key not in settings:
         return None
     what = "PEM certificate_authorities"
