@@ -126,9 +126,12 @@ def test_copies_of_a_shard_are_on_different_nodes_and_equal(cluster: LocalCluste
 
 def test_shards_are_spread_evenly(cluster: LocalCluster) -> None:
     make(cluster, "amber", shards=6, replicas=1)
-    rows = copies(cluster.nodes[2], "amber")
-    assert {row["state"] for row in rows} == {"STARTED"}
-    assert Counter(row["node"] for row in rows) == {node.node_name: 4 for node in cluster.nodes}
+    spread = {(node.node_name, "STARTED"): 4 for node in cluster.nodes}
+    until(
+        lambda: copies(cluster.nodes[2], "amber"),
+        lambda rows: Counter((row["node"], row["state"]) for row in rows) == spread,
+        "four copies on each node",
+    )
     per_node = ok(cluster.nodes[0], "GET", "/_cat/allocation?format=json&h=node,shards")
     assert {row["node"] for row in per_node} == {node.node_name for node in cluster.nodes}
     totals = ok(cluster.nodes[0], "GET", "/amber/_stats")
