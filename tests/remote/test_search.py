@@ -55,6 +55,16 @@ async def test_aggregations_merge(pair: Pair) -> None:
     ]
 
 
+async def test_aggregations_on_index_tell_the_clusters_apart(pair: Pair) -> None:
+    body = {"size": 0, "aggs": {"of": {"terms": {"field": "_index"}}, "how_many": {"cardinality": {"field": "_index"}}}}
+    aggregations = (await pair[0].search("logs,there:logs", body))["aggregations"]
+    assert [(bucket["key"], bucket["doc_count"]) for bucket in aggregations["of"]["buckets"]] == [
+        ("logs", 2),
+        ("there:logs", 2),
+    ]
+    assert aggregations["how_many"] == {"value": 2}
+
+
 async def test_one_remote_alone_reduces_for_itself(pair: Pair) -> None:
     answer = await pair[0].search("there:lo*", {"sort": ["n"], "from": 1, "size": 1})
     assert [hit["_id"] for hit in answer["hits"]["hits"]] == ["4"]

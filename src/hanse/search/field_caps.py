@@ -75,7 +75,13 @@ def _may_match(service: IndexService, target: Target, request: FieldCapsRequest,
     for shard in service.shards:
         with shard.reader() as reader:
             shape = Shape(
-                service.name, reader.mapping, reader.schema, service.metadata.settings, target, request.cluster_alias
+                service.name,
+                reader.mapping,
+                reader.schema,
+                service.metadata.settings,
+                target,
+                request.cluster_alias,
+                aliases=tuple(service.metadata.aliases),
             )
             plan = build_plan(body, shape, reader.searcher, now_ms)
             if not plan.hits.matches_none and engine.count(reader.searcher, plan.hits.query):

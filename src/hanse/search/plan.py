@@ -148,7 +148,7 @@ def _context(shape: Shape, mapping: Mapping, searcher: tantivy.Searcher | None, 
     else:
         fields = tuple(raw) if raw else ("*",)
     context = QueryContext(shape.index, mapping, shape.schema, now_ms, fields, searcher=searcher)
-    context.cluster_alias = shape.cluster_alias
+    context.cluster_alias, context.aliases = shape.cluster_alias, shape.aliases
     context.terms_max = int(settings.get("index.max_terms_count") or context.terms_max)
     context.regex_length_max = int(settings.get("index.max_regex_length") or context.regex_length_max)
     return context

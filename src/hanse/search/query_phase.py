@@ -194,6 +194,7 @@ def _aggregate(reader: ShardReader, wanted: AggregationPlan, plan: Plan, part: P
             index=plan.context.index,
             global_query=plan.visible,
             render_hits=render_hits,
+            shown_index=plan.context.shown_index,
         ),
     )
 

@@ -140,11 +140,11 @@ def finish_level(
 
 @dataclass(slots=True)
 class RawBucket:
-    """A bucket as one shard found it: `condition` selects its documents."""
+    """A bucket as one shard found it: `condition` selects its documents, None all of the scope."""
 
     key: Any
     doc_count: int
-    condition: Callable[[], tantivy.Query]
+    condition: Callable[[], tantivy.Query] | None
     answers: dict[str, Any] = field(default_factory=dict)
 
 
@@ -202,7 +202,7 @@ class BucketAggregation(Aggregation):
 
     def child_partial(self, scope: Scope, bucket: RawBucket, child: Aggregation) -> Partial:
         """A child's partial inside a bucket: from tantivy's answer where it is there, else collected."""
-        inner = scope.narrow(bucket.condition)
+        inner = scope.narrow(bucket.condition, bucket.doc_count)
         parts = parts_of(bucket.answers, child.name)
         return child.read(inner, parts) if parts else collect_level([child], inner)[child.name]
 
@@ -214,7 +214,7 @@ class BucketAggregation(Aggregation):
     def _children_of(self, scope: Scope, bucket: RawBucket) -> dict[str, Partial]:
         if not self.children:
             return {}
-        inner = scope.narrow(bucket.condition)
+        inner = scope.narrow(bucket.condition, bucket.doc_count)
         partials: dict[str, Partial] = {}
         rest = []
         for child in self.children:

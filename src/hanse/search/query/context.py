@@ -60,6 +60,8 @@ class QueryContext:
     regex_length_max: int = 1000
     searcher: tantivy.Searcher | None = None
     cluster_alias: str = ""
+    aliases: tuple[str, ...] = ()
+    """The index's other names, which queries on `_index` find it by."""
     depends_on_now: bool = False
     depends_on_searcher: bool = False
     named: dict[str, tantivy.Query] = field(default_factory=dict)
@@ -70,6 +72,11 @@ class QueryContext:
     """Some part may look at every document or at much of a dictionary."""
     depth: int = 0
     clauses: int = 0
+
+    @property
+    def shown_index(self) -> str:
+        """What `_index` holds: the index's name, of a remote cluster with its alias in front."""
+        return f"{self.cluster_alias}:{self.index}" if self.cluster_alias else self.index
 
     def now(self) -> int:
         self.depends_on_now = True

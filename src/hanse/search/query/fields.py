@@ -418,7 +418,20 @@ def present(context: QueryContext, field: Field) -> tantivy.Query:
     return tantivy.Query.exists_query(slot_of(field))
 
 
-def index_matches(context: QueryContext, pattern: str) -> Part:
-    """`_index`: decided once for the whole index. Names of a remote cluster's indices carry its alias."""
-    name = f"{context.cluster_alias}:{context.index}" if context.cluster_alias else context.index
-    return everything() if wildcard(pattern).fullmatch(name) else nothing()
+def index_matches(context: QueryContext, pattern: str, case_insensitive: bool = False) -> Part:
+    """`_index`: decided once for the whole index, by its name or an alias of it.
+
+    A pattern for a remote cluster's index has the cluster's alias and a colon in front, and no other pattern has one
+    (the documentation's page on the `_index` field).
+    """
+    cluster, colon, name_pattern = pattern.rpartition(":")
+    if bool(colon) != bool(context.cluster_alias):
+        return nothing()
+
+    def fits(text: str, name: str) -> bool:
+        if case_insensitive:
+            text, name = text.lower(), name.lower()
+        return wildcard(text).fullmatch(name) is not None
+
+    is_named = any(fits(name_pattern, name) for name in (context.index, *context.aliases))
+    return everything() if is_named and fits(cluster, context.cluster_alias) else nothing()

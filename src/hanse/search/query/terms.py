@@ -169,6 +169,8 @@ def prefix(context: QueryContext, body: dict[str, Any]) -> Part:
 
 
 def prefix_part(context: QueryContext, path: str, text: str, case_insensitive: bool = False) -> Part:
+    if path == "_index":
+        return fields.index_matches(context, text + "*", case_insensitive)
     field = fields.textual(context, path, "prefix")
     if field is None:
         return nothing()
@@ -192,7 +194,7 @@ def wildcard(context: QueryContext, body: dict[str, Any]) -> Part:
 
 def wildcard_part(context: QueryContext, path: str, text: str, case_insensitive: bool = False) -> Part:
     if path == "_index":
-        return fields.index_matches(context, text)
+        return fields.index_matches(context, text, case_insensitive)
     field = fields.textual(context, path, "wildcard")
     if field is None:
         return nothing()
