@@ -49,6 +49,7 @@ from hanse.rest.server import HttpServer
 from hanse.search import actions as search_actions
 from hanse.search.contexts import Contexts
 from hanse.search.document_view import SecuredDocumentView
+from hanse.search.limits import SearchLimits, validate_search_limits
 from hanse.security import setup as security_setup
 from hanse.security.bootstrap import ensure_elastic_password
 from hanse.security.enrollment import EnrollmentActions, EnrollmentKeys
@@ -135,6 +136,7 @@ class Node:
             has_pki_realm=bool(pki_realm_names(settings)),
         )
         validate_remote_settings(settings)
+        validate_search_limits(settings)
 
     def _contexts(self, layer: str, config_dir: Path, secure: Mapping[str, str]) -> TlsContexts | None:
         """TLS of a layer; without security there is none, as in Elasticsearch."""
@@ -252,7 +254,8 @@ class Node:
         tls = self._build_tls()
         self.gate = security.gate
         self.indices = Indices(self.cluster, self._data_path, self.settings, self._engine)
-        self.contexts = Contexts()
+        self._search_limits = SearchLimits.of(self._effective_settings())
+        self.contexts = Contexts(limits=lambda: self._search_limits)
         self._closers.append(self.contexts.close)
         index_administration.register(self.actions, self.cluster, self.indices)
         document_actions.register(self.actions, self.cluster, self.indices, self.settings, SecuredDocumentView())
@@ -263,7 +266,7 @@ class Node:
             self.settings,
             self._registry_of_settings,
             version=version,
-            validators=(validate_remote_settings,),
+            validators=(validate_remote_settings, validate_search_limits),
             gauges={"indices": lambda: node_statistics(self.indices), "tls": tls.gauges},
             after_update=self._verify_remotes,
             broken=self.indices.refusing_shards,
@@ -344,6 +347,7 @@ class Node:
         if old.persistent != new.persistent or old.transient != new.transient:
             self.remotes.apply(self._effective_settings())
             self._peers.apply_settings(self._effective_settings())
+            self._search_limits = SearchLimits.of(self._effective_settings())
 
     async def _verify_remotes(self, update: UpdateSettings) -> list[str]:
         aliases = configured_aliases(update.persistent, update.transient)

@@ -57,6 +57,8 @@ class CrossClusterSearch:
         else:
             result = await self._merged(call, msgspec.structs.replace(request, now_ms=now_ms))
         result.took_ms = int((time.monotonic() - started) * 1000)
+        # The last reduce happens here, whatever the other clusters allow.
+        result.max_buckets = self._contexts.limits().max_buckets
         return result
 
     async def _forwarded(self, call: Call, request: SearchRequest, now_ms: int) -> SearchResult:

@@ -21,6 +21,7 @@ from hanse.index.service import Indices
 from hanse.search import pit_id
 from hanse.search.body import SearchBody
 from hanse.search.failures import all_shards_failed, error_object
+from hanse.search.limits import SearchLimits
 from hanse.search.request import (
     ClearedContexts,
     ClearScrollRequest,
@@ -34,12 +35,12 @@ from hanse.search.request import (
 )
 from hanse.search.sort import SCORE, SHARD_DOC, SortKey
 from hanse.search.views import ShardView, acquire_views, release
+from hanse.settings.cluster_settings import MAX_KEEP_ALIVE
 from hanse.settings.units import format_time, parse_time_s
 from hanse.transport.actions import Call
 from hanse.transport.identity import Identity
 
 CONTEXTS_MAX = 500
-KEEP_ALIVE_MAX_S = 86_400.0
 Owner = tuple[str, str, str]
 
 
@@ -77,13 +78,11 @@ class Contexts:
     def __init__(
         self,
         clock: Callable[[], float] = monotonic,
-        keep_alive_max_s: Callable[[], float] = lambda: KEEP_ALIVE_MAX_S,
-        scrolls_max: Callable[[], int] = lambda: CONTEXTS_MAX,
+        limits: Callable[[], SearchLimits] = SearchLimits,
     ) -> None:
-        """The limits are read anew for each context, so that they can follow cluster settings."""
+        """The limits are read anew for each context and search: they follow the cluster settings."""
         self._clock = clock
-        self._keep_alive_max_s = keep_alive_max_s
-        self._scrolls_max = scrolls_max
+        self.limits = limits
         self._open: dict[str, Context] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -101,9 +100,10 @@ class Contexts:
     ) -> SearchResult:
         """The first page, and a context that continues after it."""
         keep_alive = self._read_keep_alive(request.scroll or "", "scroll")
-        if len(self._open) >= self._scrolls_max():
+        most = self.limits().scrolls_max
+        if len(self._open) >= most:
             raise TooManyScrollContextsError(
-                f"Trying to create too many scroll contexts. Must be less than or equal to: [{self._scrolls_max()}]. "
+                f"Trying to create too many scroll contexts. Must be less than or equal to: [{most}]. "
                 "This limit can be set by changing the [search.max_open_scroll_context] setting."
             )
         views, failures = acquire_views(indices, call.targets, request.routing, request.preference)
@@ -145,7 +145,7 @@ class Contexts:
         assert context.request is not None
         started = perf_counter()
         with self._using(context):
-            result = await search_views(context.views, failures, body, context.request)
+            result = await search_views(context.views, failures, body, context.request, self.limits().max_buckets)
         context.last = list(result.hits[-1].sort) if result.hits else None
         result.scroll_id = pit_id.encode(context.id, ())
         result.took_ms = int((perf_counter() - started) * 1000)
@@ -191,7 +191,7 @@ class Contexts:
             yield [replace(view, target=visible[view.index]) for view in context.views if view.index in visible]
 
     def _read_keep_alive(self, text: str, name: str) -> float:
-        return read_keep_alive(text, name, self._keep_alive_max_s())
+        return read_keep_alive(text, name, self.limits().keep_alive_max_s)
 
     def _add(self, identity: Identity, views: list[ShardView], keep_alive_s: float) -> Context:
         context = Context(
@@ -255,7 +255,7 @@ def _continuable(body: SearchBody) -> SearchBody:
     return replace(body, sort=order, hidden_keys=2, plans={})
 
 
-def read_keep_alive(text: str, name: str, most_s: float = KEEP_ALIVE_MAX_S) -> float:
+def read_keep_alive(text: str, name: str, most_s: float = MAX_KEEP_ALIVE.default) -> float:
     seconds = parse_time_s(text, name)
     if seconds <= 0:
         raise IllegalArgumentError(f"keepAlive must be positive, got [{text}]")

@@ -34,6 +34,7 @@ from hanse.search.body import SearchBody, parse_request
 from hanse.search.expand import expand_groups
 from hanse.search.failures import all_shards_failed, partial_failure, shard_failure
 from hanse.search.fetch_phase import Place, fetch
+from hanse.search.limits import SearchLimits
 from hanse.search.lookups import resolve_lookups
 from hanse.search.merge import capped
 from hanse.search.plan import Plan, RequestRefusedError, Shape, build_plan, plan_for
@@ -42,6 +43,7 @@ from hanse.search.request import Hit, SearchRequest, SearchResult, ShardFailure
 from hanse.search.sort import comparator
 from hanse.search.top_hits import Found
 from hanse.search.views import ShardView, open_views
+from hanse.settings.cluster_settings import MAX_BUCKETS
 from hanse.transport.actions import Call, Target
 
 if TYPE_CHECKING:
@@ -79,15 +81,16 @@ async def search_local(
         body = await resolve_lookups(call, body)
     if body.indices_boost:
         _check_boosted(indices, body, request)
+    max_buckets = (SearchLimits() if contexts is None else contexts.limits()).max_buckets
     if contexts is not None and body.pit_id is not None:
         with contexts.pit_views(call, body) as views:
-            result = await search_views(views, [], body, request)
+            result = await search_views(views, [], body, request, max_buckets)
         result.pit_id = body.pit_id
     elif contexts is not None and request.scroll is not None:
         return await contexts.start_scroll(indices, call, body, request)
     else:
         with open_views(indices, call.targets, request.routing, request.preference) as (views, failures):
-            result = await search_views(views, failures, body, request)
+            result = await search_views(views, failures, body, request, max_buckets)
     result.took_ms = int((perf_counter() - started) * 1000)
     return result
 
@@ -103,7 +106,11 @@ def _check_boosted(indices: Indices, body: SearchBody, request: SearchRequest) -
 
 
 async def search_views(
-    views: Sequence[ShardView], failures: list[ShardFailure], body: SearchBody, request: SearchRequest
+    views: Sequence[ShardView],
+    failures: list[ShardFailure],
+    body: SearchBody,
+    request: SearchRequest,
+    max_buckets: int = MAX_BUCKETS.default,
 ) -> SearchResult:
     limit = body.from_ + body.size
     now_ms = request.now_ms if request.now_ms is not None else int(datetime.now(UTC).timestamp() * 1000)
@@ -121,13 +128,13 @@ async def search_views(
         if planned is None:
             continue
         if _is_short(view, planned, body, limit):
-            _take(_query(view, planned, body, limit), answered, failures)
+            _take(_query(view, planned, body, limit, max_buckets), answered, failures)
         else:
             pending.append((view, planned))
     if pending:
         loop = asyncio.get_running_loop()
         outcomes = await asyncio.gather(
-            *(loop.run_in_executor(None, _query, view, planned, body, limit) for view, planned in pending)
+            *(loop.run_in_executor(None, _query, view, planned, body, limit, max_buckets) for view, planned in pending)
         )
         for outcome in outcomes:
             _take(outcome, answered, failures)
@@ -136,6 +143,7 @@ async def search_views(
     if failures and request.allow_partial_search_results is False:
         raise partial_failure(failures)
     result = await _reduced(answered, failures, body, request)
+    result.max_buckets = max_buckets
     if body.collapse is not None and body.collapse.get("inner_hits") and result.hits:
         await expand_groups(
             result.hits,
@@ -187,10 +195,10 @@ def _shown_index(view: ShardView, cluster_alias: str) -> str:
     return f"{cluster_alias}:{view.index}" if cluster_alias else view.index
 
 
-def _query(view: ShardView, plan: Plan, body: SearchBody, limit: int) -> Answered | ShardFailure:
+def _query(view: ShardView, plan: Plan, body: SearchBody, limit: int, max_buckets: int) -> Answered | ShardFailure:
     started = perf_counter()
     try:
-        answered = Answered(view, plan, run_query(view.reader, body, plan, limit, view.ordinal))
+        answered = Answered(view, plan, run_query(view.reader, body, plan, limit, view.ordinal, max_buckets))
         view.reader.shard.counters.query(perf_counter() - started)
         return answered
     except _WHOLE_REQUEST:

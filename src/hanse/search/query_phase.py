@@ -24,6 +24,7 @@ from hanse.search.rescore import rescore, window_of
 from hanse.search.sort import SortKey
 from hanse.search.sort_keys import POSITION_SLOT, BoundKey, bind
 from hanse.search.top_hits import Found, ShardSearch
+from hanse.settings.cluster_settings import MAX_BUCKETS
 
 SHARD_BASE_BITS = 40
 """Positions of all shards of a search in one number: the shard's ordinal above, the seq_no below."""
@@ -39,7 +40,14 @@ class ShardHits:
     collapsed: list[Any] = field(default_factory=list)
 
 
-def run_query(reader: ShardReader, body: SearchBody, plan: Plan, limit: int, ordinal: int = 0) -> ShardHits:
+def run_query(
+    reader: ShardReader,
+    body: SearchBody,
+    plan: Plan,
+    limit: int,
+    ordinal: int = 0,
+    max_buckets: int = MAX_BUCKETS.default,
+) -> ShardHits:
     """The first `limit` hits of the shard. `ordinal` is the shard's number within the search."""
     part, aggregated, ended = plan.hits, plan.aggregated, None
     if body.terminate_after:
@@ -49,7 +57,7 @@ def run_query(reader: ShardReader, body: SearchBody, plan: Plan, limit: int, ord
     result = ShardHits(terminated_early=ended)
     _top(reader, body, plan, part, limit, ordinal, result)
     if body.aggregations is not None:
-        result.aggregations = _aggregate(reader, body.aggregations, plan, aggregated)
+        result.aggregations = _aggregate(reader, body.aggregations, plan, aggregated, max_buckets)
     return result
 
 
@@ -177,7 +185,9 @@ def _collapse(
     result.collapsed = [key.shown(value) if value is not None else None for value in list(first)[:limit]]
 
 
-def _aggregate(reader: ShardReader, wanted: AggregationPlan, plan: Plan, part: Part) -> dict[str, Any]:
+def _aggregate(
+    reader: ShardReader, wanted: AggregationPlan, plan: Plan, part: Part, max_buckets: int
+) -> dict[str, Any]:
     from hanse.search.fetch_phase import bucket_hits
 
     def render_hits(query: tantivy.Query, top_hits: dict[str, Any]) -> TopHits:
@@ -194,6 +204,7 @@ def _aggregate(reader: ShardReader, wanted: AggregationPlan, plan: Plan, part: P
             index=plan.context.index,
             global_query=plan.visible,
             render_hits=render_hits,
+            max_buckets=max_buckets,
             shown_index=plan.context.shown_index,
         ),
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from hanse.settings.cluster_settings import MAX_BUCKETS
 from hanse.transport.actions import Action, IndicesOptions, Lane, Scope
 
 DEFAULT_SIZE = 10
@@ -115,6 +116,8 @@ class SearchResult(msgspec.Struct, omit_defaults=True):
     pit_id: str | None = None
     clusters: dict[str, Any] | None = None
     """The `_clusters` section, when remote clusters took part."""
+    max_buckets: int = MAX_BUCKETS.default
+    """How many buckets the final answer may hold: the limit of the cluster that made this result."""
     sort_kinds: tuple[str, ...] = ()
     """Per sort key the kind of its values (long, double, string, ...); clusters that disagree cannot be merged."""
 

@@ -18,6 +18,7 @@ import tantivy
 from hanse.errors import AggregationExecutionError, IllegalArgumentError
 from hanse.search.aggregation.columns import Column, FieldLookup, index_name, resolve
 from hanse.search.aggregation.date_text import to_millis
+from hanse.settings.cluster_settings import MAX_BUCKETS
 
 if TYPE_CHECKING:
     from hanse.search.aggregation.node import Aggregation
@@ -54,7 +55,7 @@ class CollectContext:
     global_query: tantivy.Query
     shown_index: str = ""
     render_hits: Callable[[tantivy.Query, dict[str, Any]], TopHits] | None = None
-    max_buckets: int = 65_535
+    max_buckets: int = MAX_BUCKETS.default
     now_ms: int | None = None
 
 
