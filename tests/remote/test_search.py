@@ -65,6 +65,29 @@ async def test_aggregations_on_index_tell_the_clusters_apart(pair: Pair) -> None
     assert aggregations["how_many"] == {"value": 2}
 
 
+IN_2017 = {"query": {"range": {"at": {"gte": "2017-01-01", "lt": "2018-01-01"}}}}
+IN_2016 = {"query": {"range": {"at": {"gte": "2016-01-01", "lt": "2017-01-01"}}}}
+IN_1999 = {"query": {"range": {"at": {"lt": "2000-01-01"}}}}
+
+
+async def test_without_minimized_round_trips_all_shards_are_those_of_one_search(pair: Pair) -> None:
+    here, there = pair
+    for cluster, at in ((here, "2017-05-01"), (there, "2016-05-01")):
+        await cluster.create("days")
+        await cluster.write("days", "1", at=at)
+    options = {"ccs_minimize_roundtrips": "false", "pre_filter_shard_size": 1}
+    for body, name in ((IN_2017, "days"), (IN_2016, "there:days")):
+        answer = await here.search("days,there:days", body, **options)
+        assert [hit["_index"] for hit in answer["hits"]["hits"]] == [name]
+        assert answer["_shards"] == {"total": 2, "successful": 2, "skipped": 1, "failed": 0}
+        assert "num_reduce_phases" not in answer
+    nothing = await here.search("days,there:days", IN_1999, **options)
+    assert (nothing["_shards"]["skipped"], nothing["hits"]["total"]["value"]) == (1, 0)
+    # Each on its own terms: one shard is not more than one.
+    answer = await here.search("days,there:days", IN_2017, pre_filter_shard_size=1)
+    assert (answer["_shards"]["skipped"], answer["num_reduce_phases"]) == (0, 3)
+
+
 async def test_one_remote_alone_reduces_for_itself(pair: Pair) -> None:
     answer = await pair[0].search("there:lo*", {"sort": ["n"], "from": 1, "size": 1})
     assert [hit["_id"] for hit in answer["hits"]["hits"]] == ["4"]

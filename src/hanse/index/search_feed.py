@@ -145,7 +145,7 @@ class SearchFeed:
                     "the search index of this shard is missing or damaged and is being rebuilt from its documents",
                     caused_by=error,
                 ) from error
-            self._published = Published(searcher, generation.schema, generation.through, 0)
+            self._published = Published(searcher, generation.schema, generation.through, 0, {})
         return self._published
 
     async def refresh(self) -> None:
@@ -226,7 +226,7 @@ class SearchFeed:
     def _commit(self, generation: Generation, fed: Mark) -> Published:
         generation.commit(fed.through)
         self._index.adopt(generation)
-        return Published(generation.searcher(), generation.schema, fed.through, fed.batches)
+        return Published(generation.searcher(), generation.schema, fed.through, fed.batches, {})
 
     async def _close_writer(self, *, finish_merges: bool) -> None:
         if self._waiting and not self._is_behind:

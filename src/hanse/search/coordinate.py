@@ -29,8 +29,10 @@ from hanse.errors import (
 from hanse.index import slots
 from hanse.index.mapping import Mapping
 from hanse.index.service import Indices
+from hanse.search import can_match
 from hanse.search.aggregation import merge_partials
 from hanse.search.body import SearchBody, parse_request
+from hanse.search.can_match import Planned
 from hanse.search.expand import expand_groups
 from hanse.search.failures import all_shards_failed, partial_failure, shard_failure
 from hanse.search.fetch_phase import Place, fetch
@@ -116,33 +118,36 @@ async def search_views(
     now_ms = request.now_ms if request.now_ms is not None else int(datetime.now(UTC).timestamp() * 1000)
     if not views:
         _check_without_index(body, request, now_ms)
-    answered: list[Answered] = []
-    pending = []
+    planned: list[Planned] = []
     for view in views:
         if len(request.body) > BODY_ON_LOOP_BYTES_MAX:
-            planned = await asyncio.get_running_loop().run_in_executor(
+            plan = await asyncio.get_running_loop().run_in_executor(
                 None, _planned, view, body, request.cluster_alias, now_ms, failures
             )
         else:
-            planned = _planned(view, body, request.cluster_alias, now_ms, failures)
-        if planned is None:
-            continue
-        if _is_short(view, planned, body, limit):
-            _take(_query(view, planned, body, limit, max_buckets), answered, failures)
+            plan = _planned(view, body, request.cluster_alias, now_ms, failures)
+        if plan is not None:
+            planned.append((view, plan))
+    planned, skipped = await _prefiltered(views, planned, body, request, now_ms)
+    answered: list[Answered] = []
+    pending = []
+    for view, plan in planned:
+        if _is_short(view, plan, body, limit):
+            _take(_query(view, plan, body, limit, max_buckets), answered, failures)
         else:
-            pending.append((view, planned))
+            pending.append((view, plan))
     if pending:
         loop = asyncio.get_running_loop()
         outcomes = await asyncio.gather(
-            *(loop.run_in_executor(None, _query, view, planned, body, limit, max_buckets) for view, planned in pending)
+            *(loop.run_in_executor(None, _query, view, plan, body, limit, max_buckets) for view, plan in pending)
         )
         for outcome in outcomes:
             _take(outcome, answered, failures)
-    if failures and not answered:
+    if failures and not answered and not skipped:
         raise all_shards_failed(failures)
     if failures and request.allow_partial_search_results is False:
         raise partial_failure(failures)
-    result = await _reduced(answered, failures, body, request)
+    result = await _reduced(answered, failures, skipped, body, request)
     result.max_buckets = max_buckets
     if body.collapse is not None and body.collapse.get("inner_hits") and result.hits:
         await expand_groups(
@@ -152,6 +157,18 @@ async def search_views(
             totals_as_int=request.total_hits_as_int,
         )
     return result
+
+
+async def _prefiltered(
+    views: Sequence[ShardView], planned: list[Planned], body: SearchBody, request: SearchRequest, now_ms: int
+) -> tuple[list[Planned], int]:
+    """The shards to ask, and how many are skipped because nothing in them can match."""
+    if not can_match.is_tried(views, body, request):
+        return planned, 0
+    if can_match.needs_thread(planned, DOCUMENTS_ON_LOOP_MAX):
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, can_match.split, planned, body, request, now_ms)
+    return can_match.split(planned, body, request, now_ms)
 
 
 async def _again(
@@ -234,12 +251,13 @@ def _is_short(view: ShardView, plan: Plan, body: SearchBody, limit: int) -> bool
 
 
 async def _reduced(
-    answered: list[Answered], failures: list[ShardFailure], body: SearchBody, request: SearchRequest
+    answered: list[Answered], failures: list[ShardFailure], skipped: int, body: SearchBody, request: SearchRequest
 ) -> SearchResult:
     answered.sort(key=lambda shard: shard.view.ordinal)
     result = SearchResult(
-        total_shards=len(answered) + len(failures),
-        successful=len(answered),
+        total_shards=len(answered) + len(failures) + skipped,
+        successful=len(answered) + skipped,
+        skipped=skipped,
         failed=len(failures),
         failures=failures,
     )

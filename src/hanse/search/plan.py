@@ -129,6 +129,24 @@ def build_plan(body: SearchBody, shape: Shape, searcher: tantivy.Searcher | None
     )
 
 
+def may_match(
+    body: SearchBody,
+    shape: Shape,
+    searcher: tantivy.Searcher,
+    now_ms: int,
+    extent: Callable[[str], tuple[float, float] | None],
+) -> bool:
+    """Whether the query can match where columns reach no further than `extent` says. Raises as `build_plan` does."""
+    mapping = shape.mapping if allowed_fields(shape.target) is None else _restricted(shape.mapping, shape.target)
+    context = _context(shape, mapping, searcher, now_ms)
+    context.extent = extent
+    if _main_query(body, context).matches_none:
+        return False
+    unrestricted = _context(shape, shape.mapping, searcher, now_ms)
+    unrestricted.extent = extent
+    return all(any(not unrestricted.build(clause).matches_none for clause in group) for group in _groups(shape.target))
+
+
 def _main_query(body: SearchBody, context: QueryContext) -> Part:
     if body.query is None:
         context.is_costly = True
@@ -158,8 +176,7 @@ def restrictions(
     shape: Shape, searcher: tantivy.Searcher | None, now_ms: int, into: QueryContext
 ) -> list[tantivy.Query]:
     """Document-level security and alias filters, which see all fields whatever the caller may see."""
-    target = shape.target
-    groups = [*target.access.documents, *((target.filters,) if target.filters else ())]
+    groups = _groups(shape.target)
     if not groups:
         return []
     context = _context(shape, shape.mapping, searcher, now_ms)
@@ -167,7 +184,13 @@ def restrictions(
     into.depends_on_now |= context.depends_on_now
     into.depends_on_searcher |= context.depends_on_searcher
     into.is_costly |= context.is_costly
+    into.has_ranges |= context.has_ranges
     return filters
+
+
+def _groups(target: Target) -> list[tuple[dict[str, Any], ...]]:
+    """Of each group a document must match one query: document-level security, and the aliases the target came by."""
+    return [*target.access.documents, *((target.filters,) if target.filters else ())]
 
 
 def _narrowed(part: Part, filters: list[tantivy.Query]) -> Part:

@@ -21,7 +21,7 @@ DEFAULT_TRACK_TOTAL_HITS = 10_000
 class SearchRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """A search as asked: `body` is the JSON as received (empty means `{}`), the rest are URI parameters.
 
-    A parameter wins over the same member of the body. `cluster_alias`, `final_reduce` and `now_ms` are set by the
+    A parameter wins over the same member of the body. `cluster_alias` and what follows it are set by the
     coordinator of a cross-cluster search. `fields_from_uri` members keep their URI form (comma-separated text).
     """
 
@@ -64,6 +64,10 @@ class SearchRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     cluster_alias: str = ""
     final_reduce: bool = True
     now_ms: int | None = None
+    shards_elsewhere: int = 0
+    """How many shards of other clusters count with those here against `pre_filter_shard_size`."""
+    may_skip_all: bool = False
+    """Not even one shard has to run where none can match: another cluster's may."""
 
 
 class ShardFailure(msgspec.Struct, omit_defaults=True):

@@ -55,6 +55,11 @@ class AggregationPlan:
         """The plan with other queries in the places of `queries`, in the same order."""
         return AggregationPlan(with_queries(self.nodes, iter(queries)), self.pipelines)
 
+    @property
+    def sees_all_documents(self) -> bool:
+        """Whether some aggregation, at any depth, shows documents or values that the query does not match."""
+        return any(node.sees_all_documents for node in self.nodes)
+
     def __bool__(self) -> bool:
         return bool(self.nodes or self.pipelines)
 

@@ -102,6 +102,10 @@ class Global(SingleBucket):
         """All documents the caller may see, whatever the search's query."""
         return Scope(scope.run, scope.run.context.global_query)
 
+    @property
+    def sees_all_documents(self) -> bool:
+        return True
+
 
 @dataclass(kw_only=True)
 class Nested(SingleBucket):

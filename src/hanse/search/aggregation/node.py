@@ -57,6 +57,11 @@ class Aggregation:
     def finish(self, partial: Partial, budget: BucketBudget) -> Answer:
         raise NotImplementedError(self.type)
 
+    @property
+    def sees_all_documents(self) -> bool:
+        """Whether it, or one below it, shows documents or values that the query does not match."""
+        return any(child.sees_all_documents for child in self.children)
+
     # -- children --------------------------------------------------------------------------------------------------
 
     def collect_children(self, scope: Scope) -> dict[str, Partial]:

@@ -187,6 +187,10 @@ class Terms(ValueBuckets):
         if "order" in parameters:
             self.order = parse_order(self.type, parameters.raw("order"))
 
+    @property
+    def sees_all_documents(self) -> bool:
+        return self.min_doc_count == 0 or super().sees_all_documents
+
     def children_for_select(self) -> list[Aggregation]:
         names = {path.partition(">")[0].partition(".")[0].partition("[")[0] for path in metric_paths(self.order)}
         return [child for child in self.children if child.name in names]

@@ -68,6 +68,10 @@ class QueryContext:
     matched: list[Matched] = field(default_factory=list)
     looked_up: list[tuple[str, Any]] = field(default_factory=list)
     """Terms whose document frequencies bound the cost of the query, unless it is costly."""
+    has_ranges: bool = False
+    """Some part is a range of numbers or dates, which a shard's extents may rule out."""
+    extent: Callable[[str], tuple[float, float] | None] | None = None
+    """The least and the greatest value of a column, where ranges are to be held against them."""
     is_costly: bool = False
     """Some part may look at every document or at much of a dictionary."""
     depth: int = 0
@@ -94,6 +98,14 @@ class QueryContext:
             depth=0,
             clauses=0,
         )
+
+    def is_ruled_out(self, column: str, lower: float | None, upper: float | None) -> bool:
+        """Whether a range of numbers lies beside everything the shard has in the column."""
+        self.has_ranges = True
+        if self.extent is None:
+            return False
+        found = self.extent(column)
+        return found is None or (lower is not None and lower > found[1]) or (upper is not None and upper < found[0])
 
     def need_searcher(self) -> tantivy.Searcher | None:
         self.depends_on_searcher = True

@@ -338,14 +338,23 @@ def _between_longs(context: QueryContext, field: Field, span: Span) -> Part:
     if field.kind == "unsigned":
         if upper < 0:
             return nothing()
-        return constant(_range(context, field, tantivy.FieldType.Unsigned, max(lower, 0), upper))
-    return constant(_range(context, field, tantivy.FieldType.Integer, lower, upper))
+        return _range(context, field, tantivy.FieldType.Unsigned, max(lower, 0), upper)
+    return _range(context, field, tantivy.FieldType.Integer, lower, upper)
 
 
 def _range(
-    context: QueryContext, field: Field, column: tantivy.FieldType, lower: float | None, upper: float | None
-) -> tantivy.Query:
-    return engine.column_range(context.schema, slot_of(field), column, lower, upper)
+    context: QueryContext,
+    field: Field,
+    column: tantivy.FieldType,
+    lower: float | None,
+    upper: float | None,
+    include_lower: bool = True,
+    include_upper: bool = True,
+) -> Part:
+    slot = slot_of(field)
+    if context.is_ruled_out(slot, lower, upper):
+        return nothing()
+    return constant(engine.column_range(context.schema, slot, column, lower, upper, include_lower, include_upper))
 
 
 def _long_bound(context: QueryContext, field: Field, value: Any, inclusive: bool, step: int) -> int:
@@ -376,17 +385,7 @@ def _is_whole(value: Any) -> bool:
 def _between_doubles(context: QueryContext, field: Field, span: Span) -> Part:
     lower = None if span.lower is None else float(value_of(context, field, span.lower))
     upper = None if span.upper is None else float(value_of(context, field, span.upper))
-    return constant(
-        engine.column_range(
-            context.schema,
-            slot_of(field),
-            tantivy.FieldType.Float,
-            lower,
-            upper,
-            span.include_lower,
-            span.include_upper,
-        )
-    )
+    return _range(context, field, tantivy.FieldType.Float, lower, upper, span.include_lower, span.include_upper)
 
 
 def _between_dates(context: QueryContext, field: Field, span: Span) -> Part:
@@ -402,7 +401,7 @@ def _between_dates(context: QueryContext, field: Field, span: Span) -> Part:
         upper -= 0 if span.include_upper else 1
     if lower is not None and upper is not None and lower > upper:
         return nothing()
-    return constant(_range(context, field, tantivy.FieldType.Integer, lower, upper))
+    return _range(context, field, tantivy.FieldType.Integer, lower, upper)
 
 
 def present(context: QueryContext, field: Field) -> tantivy.Query:

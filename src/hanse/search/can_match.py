@@ -1,0 +1,68 @@
+"""Which shards a search need not ask: the query, rewritten with what the shard knows of its values, matches nothing.
+
+When this is tried is Elasticsearch's rule (the documentation of `pre_filter_shard_size`): more shards are searched
+than the threshold, which is 128 unless the request says otherwise, or 1 when the first sort key is a field or an
+index takes no writes. A shard that is skipped has succeeded; unless the search is a part of a larger one, one shard
+always runs. Ranges of dates and numbers are held against the least and the greatest value of the shard's column,
+which are asked once for each state of the search index. Tests: tests/search/test_can_match.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hanse.errors import HanseError
+from hanse.search.body import SearchBody
+from hanse.search.plan import Plan, RequestRefusedError, may_match
+from hanse.search.request import SearchRequest
+from hanse.search.views import ShardView
+
+SHARDS_UNASKED = 128
+_NO_WRITES = ("index.blocks.write", "index.blocks.read_only")
+Planned = tuple[ShardView, Plan]
+
+
+def is_tried(views: Sequence[ShardView], body: SearchBody, request: SearchRequest) -> bool:
+    """Whether looking first may spare a shard and is wanted for so many."""
+    if body.query is None or "match_all" in body.query or request.search_type != "query_then_fetch":
+        return False
+    if body.aggregations is not None and body.aggregations.sees_all_documents:
+        return False
+    threshold = request.pre_filter_shard_size
+    if threshold is None:
+        is_cheap = _sorts_by_field(body) or any(_takes_no_writes(view) for view in views)
+        threshold = 1 if is_cheap else SHARDS_UNASKED
+    return len(views) + request.shards_elsewhere > threshold
+
+
+def _sorts_by_field(body: SearchBody) -> bool:
+    return bool(body.sort) and not (body.sort[0].is_score or body.sort[0].is_position)
+
+
+def _takes_no_writes(view: ShardView) -> bool:
+    return any(str(view.settings.get(key)).lower() == "true" for key in _NO_WRITES)
+
+
+def split(planned: list[Planned], body: SearchBody, request: SearchRequest, now_ms: int) -> tuple[list[Planned], int]:
+    """The shards to ask and how many are not; where nothing matches the first is asked for the answer's shape."""
+    kept = [one for one in planned if _can_match(*one, body, request.cluster_alias, now_ms)]
+    if not kept and planned and not request.may_skip_all:
+        kept = planned[:1]
+    return kept, len(planned) - len(kept)
+
+
+def _can_match(view: ShardView, plan: Plan, body: SearchBody, cluster_alias: str, now_ms: int) -> bool:
+    if plan.aggregated.matches_none:
+        return False
+    if not plan.context.has_ranges:
+        return True
+    try:
+        return may_match(body, view.shape(cluster_alias), view.reader.searcher, now_ms, view.reader.extent)
+    except (HanseError, RequestRefusedError, ValueError):
+        # The query itself will say what is wrong with it.
+        return True
+
+
+def needs_thread(planned: Sequence[Planned], documents_max: int) -> bool:
+    """Whether columns have to be read that are too long for the event loop."""
+    return any(view.reader.searcher.num_docs > documents_max for view, plan in planned if plan.context.has_ranges)
