@@ -128,6 +128,15 @@ async def test_a_lost_cluster_fails_the_search_or_is_skipped(pair: Pair, express
     assert [hit["_id"] for hit in answer["hits"]["hits"]] == (["1", "3"] if "," in expression else [])
 
 
+@pytest.mark.parametrize("expression", ["logs", "there:logs", "logs,there:logs"])
+async def test_runtime_fields_are_refused_wherever_they_are_asked_for(pair: Pair, expression: str) -> None:
+    request = FieldCapsRequest(tuple(expression.split(",")), fields=("n",), runtime_mappings={"n": {"type": "keyword"}})
+    with pytest.raises(HanseError) as raised:
+        await pair[0].run(FIELD_CAPS, request)
+    cause = raised.value.caused_by or raised.value
+    assert (raised.value.status, cause.reason) == (400, "[runtime_mappings] is not supported")
+
+
 async def test_field_caps_of_both_and_of_one_that_fails(pair: Pair) -> None:
     here, there = pair
     request = FieldCapsRequest(("logs", "there:logs"), fields=("n",))

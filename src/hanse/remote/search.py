@@ -125,6 +125,7 @@ class CrossClusterSearch:
     async def field_caps(self, call: Call, request: FieldCapsRequest) -> FieldCapsResult:
         """A failing remote is reported under `failures` when another cluster answered."""
         remotes = call.targets.remotes
+        request = msgspec.structs.replace(request, now_ms=request.now_ms or time.time_ns() // 1_000_000)
         work: dict[str, Awaitable[FieldCapsResult | HanseError]] = {}
         if call.targets.has_local:
             work[LOCAL] = field_caps_local(self._indices, call, request)

@@ -260,9 +260,14 @@ def _terminate_after(body: SearchBody, value: Any) -> None:
 def _unsupported(name: str) -> Callable[[SearchBody, Any], None]:
     def refuse(_: SearchBody, value: Any) -> None:
         if value:
-            raise IllegalArgumentError(f"[{name}] is not supported")
+            raise unsupported(name)
 
     return refuse
+
+
+def unsupported(name: str) -> IllegalArgumentError:
+    """A part of Elasticsearch's API that is not there (docs/compatibility.md)."""
+    return IllegalArgumentError(f"[{name}] is not supported")
 
 
 def _ignore(_: SearchBody, __: Any) -> None:
