@@ -255,7 +255,7 @@ class Node:
         self.gate = security.gate
         self.indices = Indices(self.cluster, self._data_path, self.settings, self._engine)
         self._search_limits = SearchLimits.of(self._effective_settings())
-        self.contexts = Contexts(limits=lambda: self._search_limits)
+        self.contexts = Contexts(limits=lambda: self._search_limits, node_id=lambda: self._node_id)
         self._closers.append(self.contexts.close)
         index_administration.register(self.actions, self.cluster, self.indices)
         document_actions.register(self.actions, self.cluster, self.indices, self.settings, SecuredDocumentView())

@@ -88,6 +88,14 @@ async def test_without_minimized_round_trips_all_shards_are_those_of_one_search(
     assert (answer["_shards"]["skipped"], answer["num_reduce_phases"]) == (0, 3)
 
 
+async def test_a_profile_names_the_shards_of_all_clusters(pair: Pair) -> None:
+    for expression, indices in (("logs,there:logs", ["logs", "there:logs"]), ("there:logs", ["there:logs"])):
+        shards = (await pair[0].search(expression, {"profile": True}))["profile"]["shards"]
+        assert [shard["id"].split("][")[1] for shard in shards] == indices
+        assert shards[-1]["cluster"] == "there"
+        assert all(shard["searches"][0]["query"][0]["time_in_nanos"] > 0 for shard in shards)
+
+
 async def test_one_remote_alone_reduces_for_itself(pair: Pair) -> None:
     answer = await pair[0].search("there:lo*", {"sort": ["n"], "from": 1, "size": 1})
     assert [hit["_id"] for hit in answer["hits"]["hits"]] == ["4"]

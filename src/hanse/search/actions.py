@@ -114,7 +114,7 @@ async def validate_query(indices: Indices, call: Call, request: ValidateQueryReq
                     entry["shard"] = shard.number
                 try:
                     plan = build_plan(SearchBody(query=query), shape, reader.searcher, _now_ms())
-                    entry |= {"valid": True, "explanation": str(plan.hits.query)}
+                    entry |= {"valid": True, "explanation": str(plan.asked.query)}
                 except (HanseError, RequestRefusedError) as error:
                     cause = error.error if isinstance(error, RequestRefusedError) else error
                     valid = False

@@ -10,6 +10,7 @@ which are asked once for each state of the search index. Tests: tests/search/tes
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from hanse.errors import HanseError
 from hanse.search.body import SearchBody
@@ -19,7 +20,14 @@ from hanse.search.views import ShardView
 
 SHARDS_UNASKED = 128
 _NO_WRITES = ("index.blocks.write", "index.blocks.read_only")
-Planned = tuple[ShardView, Plan]
+
+
+class Planned(NamedTuple):
+    """A shard and what is to run on it; building the plan took `build_ns` nanoseconds."""
+
+    view: ShardView
+    plan: Plan
+    build_ns: int
 
 
 def is_tried(views: Sequence[ShardView], body: SearchBody, request: SearchRequest) -> bool:
@@ -45,7 +53,7 @@ def _takes_no_writes(view: ShardView) -> bool:
 
 def split(planned: list[Planned], body: SearchBody, request: SearchRequest, now_ms: int) -> tuple[list[Planned], int]:
     """The shards to ask and how many are not; where nothing matches the first is asked for the answer's shape."""
-    kept = [one for one in planned if _can_match(*one, body, request.cluster_alias, now_ms)]
+    kept = [one for one in planned if _can_match(one.view, one.plan, body, request.cluster_alias, now_ms)]
     if not kept and planned and not request.may_skip_all:
         kept = planned[:1]
     return kept, len(planned) - len(kept)
@@ -65,4 +73,4 @@ def _can_match(view: ShardView, plan: Plan, body: SearchBody, cluster_alias: str
 
 def needs_thread(planned: Sequence[Planned], documents_max: int) -> bool:
     """Whether columns have to be read that are too long for the event loop."""
-    return any(view.reader.searcher.num_docs > documents_max for view, plan in planned if plan.context.has_ranges)
+    return any(one.view.reader.searcher.num_docs > documents_max for one in planned if one.plan.context.has_ranges)

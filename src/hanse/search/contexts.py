@@ -79,8 +79,10 @@ class Contexts:
         self,
         clock: Callable[[], float] = monotonic,
         limits: Callable[[], SearchLimits] = SearchLimits,
+        node_id: Callable[[], str] = lambda: "_local",
     ) -> None:
         """The limits are read anew for each context and search: they follow the cluster settings."""
+        self.node_id = node_id
         self._clock = clock
         self.limits = limits
         self._open: dict[str, Context] = {}
@@ -145,7 +147,7 @@ class Contexts:
         assert context.request is not None
         started = perf_counter()
         with self._using(context):
-            result = await search_views(context.views, failures, body, context.request, self.limits().max_buckets)
+            result = await search_views(context.views, failures, body, context.request, self)
         context.last = list(result.hits[-1].sort) if result.hits else None
         result.scroll_id = pit_id.encode(context.id, ())
         result.took_ms = int((perf_counter() - started) * 1000)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cmp_to_key
-from time import perf_counter
+from time import perf_counter, perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -40,12 +40,12 @@ from hanse.search.limits import SearchLimits
 from hanse.search.lookups import resolve_lookups
 from hanse.search.merge import capped
 from hanse.search.plan import Plan, RequestRefusedError, Shape, build_plan, plan_for
+from hanse.search.profile import Timings, shard_profile
 from hanse.search.query_phase import ShardHits, comparable, run_query
 from hanse.search.request import Hit, SearchRequest, SearchResult, ShardFailure
 from hanse.search.sort import comparator
 from hanse.search.top_hits import Found
 from hanse.search.views import ShardView, open_views
-from hanse.settings.cluster_settings import MAX_BUCKETS
 from hanse.transport.actions import Call, Target
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class Answered:
     view: ShardView
     plan: Plan
     hits: ShardHits
+    timings: Timings | None = None
+    """Where the search is profiled."""
 
 
 async def search_local(
@@ -83,16 +85,15 @@ async def search_local(
         body = await resolve_lookups(call, body)
     if body.indices_boost:
         _check_boosted(indices, body, request)
-    max_buckets = (SearchLimits() if contexts is None else contexts.limits()).max_buckets
     if contexts is not None and body.pit_id is not None:
         with contexts.pit_views(call, body) as views:
-            result = await search_views(views, [], body, request, max_buckets)
+            result = await search_views(views, [], body, request, contexts)
         result.pit_id = body.pit_id
     elif contexts is not None and request.scroll is not None:
         return await contexts.start_scroll(indices, call, body, request)
     else:
         with open_views(indices, call.targets, request.routing, request.preference) as (views, failures):
-            result = await search_views(views, failures, body, request, max_buckets)
+            result = await search_views(views, failures, body, request, contexts)
     result.took_ms = int((perf_counter() - started) * 1000)
     return result
 
@@ -112,14 +113,17 @@ async def search_views(
     failures: list[ShardFailure],
     body: SearchBody,
     request: SearchRequest,
-    max_buckets: int = MAX_BUCKETS.default,
+    contexts: Contexts | None = None,
 ) -> SearchResult:
+    """The answer of open views. `contexts` are the node's, which know its limits and its id."""
+    max_buckets = (SearchLimits() if contexts is None else contexts.limits()).max_buckets
     limit = body.from_ + body.size
     now_ms = request.now_ms if request.now_ms is not None else int(datetime.now(UTC).timestamp() * 1000)
     if not views:
         _check_without_index(body, request, now_ms)
     planned: list[Planned] = []
     for view in views:
+        started_ns = perf_counter_ns()
         if len(request.body) > BODY_ON_LOOP_BYTES_MAX:
             plan = await asyncio.get_running_loop().run_in_executor(
                 None, _planned, view, body, request.cluster_alias, now_ms, failures
@@ -127,19 +131,19 @@ async def search_views(
         else:
             plan = _planned(view, body, request.cluster_alias, now_ms, failures)
         if plan is not None:
-            planned.append((view, plan))
+            planned.append(Planned(view, plan, perf_counter_ns() - started_ns))
     planned, skipped = await _prefiltered(views, planned, body, request, now_ms)
     answered: list[Answered] = []
     pending = []
-    for view, plan in planned:
-        if _is_short(view, plan, body, limit):
-            _take(_query(view, plan, body, limit, max_buckets), answered, failures)
+    for one in planned:
+        if _is_short(one.view, one.plan, body, limit):
+            _take(_query(one, body, limit, max_buckets), answered, failures)
         else:
-            pending.append((view, plan))
+            pending.append(one)
     if pending:
         loop = asyncio.get_running_loop()
         outcomes = await asyncio.gather(
-            *(loop.run_in_executor(None, _query, view, plan, body, limit, max_buckets) for view, plan in pending)
+            *(loop.run_in_executor(None, _query, one, body, limit, max_buckets) for one in pending)
         )
         for outcome in outcomes:
             _take(outcome, answered, failures)
@@ -149,6 +153,13 @@ async def search_views(
         raise partial_failure(failures)
     result = await _reduced(answered, failures, skipped, body, request)
     result.max_buckets = max_buckets
+    if body.profile:
+        node_id = "_local" if contexts is None else contexts.node_id()
+        result.profile = [
+            shard_profile(one.view, one.plan, body, one.timings, node_id=node_id, cluster_alias=request.cluster_alias)
+            for one in answered
+            if one.timings is not None
+        ]
     if body.collapse is not None and body.collapse.get("inner_hits") and result.hits:
         await expand_groups(
             result.hits,
@@ -212,12 +223,17 @@ def _shown_index(view: ShardView, cluster_alias: str) -> str:
     return f"{cluster_alias}:{view.index}" if cluster_alias else view.index
 
 
-def _query(view: ShardView, plan: Plan, body: SearchBody, limit: int, max_buckets: int) -> Answered | ShardFailure:
-    started = perf_counter()
+def _query(planned: Planned, body: SearchBody, limit: int, max_buckets: int) -> Answered | ShardFailure:
+    view, plan, build_ns = planned
+    started_ns = perf_counter_ns()
+    timings = Timings(rewrite=build_ns) if body.profile else None
     try:
-        answered = Answered(view, plan, run_query(view.reader, body, plan, limit, view.ordinal, max_buckets))
-        view.reader.shard.counters.query(perf_counter() - started)
-        return answered
+        hits = run_query(view.reader, body, plan, limit, view.ordinal, max_buckets, timings)
+        spent_ns = perf_counter_ns() - started_ns
+        view.reader.shard.counters.query(spent_ns / 1e9)
+        if timings is not None:
+            timings.query_phase = spent_ns
+        return Answered(view, plan, hits, timings)
     except _WHOLE_REQUEST:
         raise
     except HanseError as error:
@@ -278,8 +294,6 @@ async def _reduced(
     if body.aggregations is not None:
         partials = [shard.hits.aggregations for shard in answered if shard.hits.aggregations is not None]
         result.aggregations = partials[0] if len(partials) == 1 else merge_partials(body.aggregations, partials)
-    if body.profile:
-        result.profile = [_profile(shard, request.cluster_alias) for shard in answered]
     result.num_reduce_phases = reduce_phases(len(answered), request.batched_reduce_size)
     chosen = _page(answered, body, request.final_reduce)
     count = sum(len(found) for _, found, _ in chosen)
@@ -376,21 +390,15 @@ def _fetch_shard(
 ) -> list[Hit] | ShardFailure:
     view = shard.view
     place = Place(view.index, view.number, request.cluster_alias)
-    started = perf_counter()
+    started_ns = perf_counter_ns()
     try:
         hits = fetch(view.reader, body, shard.plan, place, found, collapsed if body.collapse is not None else ())
     except _WHOLE_REQUEST:
         raise
     except HanseError as error:
         return shard_failure(_shown_index(view, request.cluster_alias), view.number, error, view.index_uuid)
-    view.reader.shard.counters.fetch(perf_counter() - started)
+    spent_ns = perf_counter_ns() - started_ns
+    view.reader.shard.counters.fetch(spent_ns / 1e9)
+    if shard.timings is not None:
+        shard.timings.fetch = spent_ns
     return hits
-
-
-def _profile(shard: Answered, cluster_alias: str) -> dict[str, Any]:
-    """The shape of a profile; the engine does not measure its parts."""
-    return {
-        "id": f"[_local][{_shown_index(shard.view, cluster_alias)}][{shard.view.number}]",
-        "searches": [{"query": [], "rewrite_time": 0, "collector": []}],
-        "aggregations": [],
-    }

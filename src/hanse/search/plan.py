@@ -40,8 +40,12 @@ class RequestRefusedError(Exception):
 
 @dataclass(slots=True)
 class Plan:
-    """What runs on a shard: `hits` with the post filter, `aggregated` without; `visible` is all the caller sees."""
+    """What runs on a shard: `hits` with the post filter, `aggregated` without; `visible` is all the caller sees.
 
+    `asked` is the query alone, without what rights, aliases and slices add: the one that may be shown to the caller.
+    """
+
+    asked: Part
     hits: Part
     aggregated: Part
     visible: tantivy.Query
@@ -115,6 +119,7 @@ def build_plan(body: SearchBody, shape: Shape, searcher: tantivy.Searcher | None
         named = dict(context.named)
     keys = tuple(bind(context, key) for key in body.sort)
     return Plan(
+        main,
         hits,
         aggregated,
         _narrowed(everything(), filters).query,
