@@ -410,8 +410,8 @@ def _check_search_after(body: SearchBody) -> None:
     if body.search_after is None:
         return
     if not body.sort:
-        # A search by score alone continues after a score, as if `sort: [_score]` were written out.
-        body.sort = (SortKey("_score", descending=True),)
+        # A lone descending `_score` is no sort either: many hits have the same score, so a page would lose some.
+        raise IllegalArgumentError("Sort must contain at least one field.")
     given, wanted = len(body.search_after), len(body.sort)
     with_tie_breaker = body.pit_id is not None and given == wanted + 1
     if given != wanted and not with_tie_breaker:
