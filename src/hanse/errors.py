@@ -207,7 +207,7 @@ class ClusterBlockError(HanseError):
 
 
 class SecurityError(HanseError):
-    """401 or 403; the gate alone raises it."""
+    """401 or 403; the gate raises it, and whoever cannot do what it granted under the rules it attached."""
 
     type = "security_exception"
     status = 403

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 from tests.search.searching import ALICE, Library
 
+from hanse.errors import SecurityError
 from hanse.search.contexts import Contexts
 from hanse.search.profile import timed
 from hanse.transport.actions import Access
@@ -77,9 +79,19 @@ async def test_counting_has_no_fetch(books: Library) -> None:
     assert shard["aggregations"] == []
 
 
-async def test_the_query_of_a_role_is_not_shown(books: Library) -> None:
+async def test_under_document_level_security_nothing_is_profiled(books: Library) -> None:
     await books.add("a", DOCUMENTS)
+    await books.add("b", DOCUMENTS)
     books.access["a"] = Access(documents=(({"term": {"secret": 1}},),))
+    with pytest.raises(SecurityError, match="cannot be profiled if document level security is enabled") as refused:
+        await profile(books, {"profile": True}, "a,b")
+    assert refused.value.status == 400
+    assert len(await profile(books, {"profile": True}, "b")) == 1
+
+
+async def test_the_filter_of_an_alias_is_not_shown(books: Library) -> None:
+    await books.add("a", DOCUMENTS)
+    books.filters["a"] = ({"term": {"secret": 1}},)
     (shard,) = await profile(books, {"profile": True, "query": {"term": {"tag.keyword": "x"}}})
     (query,) = shard["searches"][0]["query"]
     assert (query["type"], query["description"]) == ("TermQuery", '{"term":{"tag.keyword":"x"}}')

@@ -24,6 +24,7 @@ from hanse.errors import (
     JsonParseError,
     ParsingError,
     QueryShardError,
+    SecurityError,
     XContentParseError,
 )
 from hanse.index import slots
@@ -115,7 +116,13 @@ async def search_views(
     request: SearchRequest,
     contexts: Contexts | None = None,
 ) -> SearchResult:
-    """The answer of open views. `contexts` are the node's, which know its limits and its id."""
+    """The answer of open views. `contexts` are the node's, which know its limits and its id.
+
+    A profile is refused where document-level security filters: times tell of documents that the caller may not see
+    (the documentation's limitations of security).
+    """
+    if body.profile and any(view.target.access.documents for view in views):
+        raise SecurityError("A search request cannot be profiled if document level security is enabled", 400)
     max_buckets = (SearchLimits() if contexts is None else contexts.limits()).max_buckets
     limit = body.from_ + body.size
     now_ms = request.now_ms if request.now_ms is not None else int(datetime.now(UTC).timestamp() * 1000)
