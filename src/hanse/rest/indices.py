@@ -343,16 +343,15 @@ async def get_statistics(request: RestRequest) -> RestResponse:
         "completion_fields",
         "fielddata_fields",
         "fields",
-        "groups",
         "include_segment_file_sizes",
         "include_unloaded_segments",
         "forbid_closed_indices",
     )
     level = request.text("level") or "indices"
-    metrics = request.names("metric")
+    metrics, groups = request.names("metric"), request.list("groups")
     options = request.indices_options(IndicesOptions(forbid_closed_indices=False))
     answer = await request.run(actions.STATS, Stats(request.names("index"), options))
-    return RestResponse.json(chosen_statistics(answer, metrics, level, path=request.uri_path))
+    return RestResponse.json(chosen_statistics(answer, metrics, level, path=request.uri_path, groups=groups))
 
 
 async def analyze(request: RestRequest) -> RestResponse:

@@ -65,6 +65,8 @@ class SearchBody:
     timeout_s: float | None = None
     terminate_after: int = 0
     named_query_scores: bool = False
+    stats_groups: tuple[str, ...] = ()
+    """Names under which the shards count this search, for `_stats?groups=`."""
     hidden_keys: int = 0
     """Sort keys at the end that only make the order unique and are not shown."""
     after_is_raw: bool = False
@@ -251,6 +253,10 @@ def _timeout(body: SearchBody, value: Any) -> None:
     body.timeout_s = parse_time_s(as_text(value, "timeout"), "timeout")
 
 
+def _stats(body: SearchBody, value: Any) -> None:
+    body.stats_groups = tuple(dict.fromkeys(as_strings(value, "stats")))
+
+
 def _terminate_after(body: SearchBody, value: Any) -> None:
     body.terminate_after = as_int(value, "terminate_after")
     if body.terminate_after < 0:
@@ -303,7 +309,7 @@ _MEMBERS: dict[str, tuple[tuple[str, ...], Callable[[SearchBody, Any], None]]] =
     "timeout": (_SCALAR, _timeout),
     "terminate_after": (_SCALAR, _terminate_after),
     "include_named_queries_score": (_SCALAR, _setter("named_query_scores", as_bool)),
-    "stats": (_ARRAY, _ignore),
+    "stats": (_ARRAY, _stats),
     "ext": (_OBJECT, _ignore),
     "script_fields": (_OBJECT, _unsupported("script_fields")),
     "runtime_mappings": (_OBJECT, _unsupported("runtime_mappings")),

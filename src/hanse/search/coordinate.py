@@ -82,7 +82,7 @@ async def search_local(
         body = await asyncio.get_running_loop().run_in_executor(None, parse_request, request)
     else:
         body = parse_request(request)
-    if body.query is not None and (b'"terms"' in request.body or b'"more_like_this"' in request.body):
+    if b'"terms"' in request.body or b'"more_like_this"' in request.body:
         body = await resolve_lookups(call, body)
     if body.indices_boost:
         _check_boosted(indices, body, request)
@@ -237,7 +237,7 @@ def _query(planned: Planned, body: SearchBody, limit: int, max_buckets: int) -> 
     try:
         hits = run_query(view.reader, body, plan, limit, view.ordinal, max_buckets, timings)
         spent_ns = perf_counter_ns() - started_ns
-        view.reader.shard.counters.query(spent_ns / 1e9)
+        view.reader.shard.counters.query(spent_ns / 1e9, body.stats_groups)
         if timings is not None:
             timings.query_phase = spent_ns
         return Answered(view, plan, hits, timings)
@@ -405,7 +405,7 @@ def _fetch_shard(
     except HanseError as error:
         return shard_failure(_shown_index(view, request.cluster_alias), view.number, error, view.index_uuid)
     spent_ns = perf_counter_ns() - started_ns
-    view.reader.shard.counters.fetch(spent_ns / 1e9)
+    view.reader.shard.counters.fetch(spent_ns / 1e9, body.stats_groups)
     if shard.timings is not None:
         shard.timings.fetch = spent_ns
     return hits
