@@ -34,6 +34,7 @@ from hanse.index.administration import register as index_administration
 from hanse.index.administration.statistics import node_statistics
 from hanse.index.service import Indices
 from hanse.remote import nodes as remote_nodes
+from hanse.remote import resolve_cluster
 from hanse.remote import search as remote_search
 from hanse.remote import status as remote_status
 from hanse.remote.registry import RemoteClusters
@@ -334,6 +335,8 @@ class Node:
         remote_nodes.register(self.actions, lambda: list(self.cluster.state.nodes.values()))
         remote_status.register(self.actions, self.remotes)
         remote_search.register(self.actions, self.cluster, self.indices, self.remotes, self.contexts)
+        version = self.settings.read(declared.COMPATIBILITY_VERSION)
+        resolve_cluster.register(self.actions, self.remotes, version)
         leader.register(self.actions, self.cluster, self.indices, self._tasks)
         follow_actions.register(self.actions, actions)
         auto_follow_actions.register(self.actions, self.auto_follow)
