@@ -20,6 +20,7 @@ from hanse.index.administration.requests import (
     GetAliases,
     PutMapping,
     PutSettings,
+    Rollover,
     Stats,
     UpdateAliases,
 )
@@ -42,6 +43,8 @@ def register(routes: Routes) -> None:
     add("POST", "/{index}/_open", open_index)
     add("POST", "/{index}/_close", close_index)
     add("PUT", "/{index}/_block/{block}", block)
+    add("POST", "/{index}/_rollover", rollover)
+    add("POST", "/{index}/_rollover/{new_index}", rollover)
     for method in ("GET", "POST"):
         for action, path in (
             (actions.REFRESH, "_refresh"),
@@ -352,6 +355,17 @@ async def get_statistics(request: RestRequest) -> RestResponse:
     options = request.indices_options(IndicesOptions(forbid_closed_indices=False))
     answer = await request.run(actions.STATS, Stats(request.names("index"), options))
     return RestResponse.json(chosen_statistics(answer, metrics, level, path=request.uri_path, groups=groups))
+
+
+async def rollover(request: RestRequest) -> RestResponse:
+    request.accept(*_ACTIVE_SHARDS, "lazy")
+    asked = Rollover(
+        (request.path("index"),),
+        request.json_object(),
+        request.path("new_index") if request.has_path("new_index") else None,
+        request.flag("dry_run"),
+    )
+    return RestResponse.json(await request.run(actions.ROLLOVER, asked))
 
 
 async def analyze(request: RestRequest) -> RestResponse:

@@ -8,6 +8,7 @@ from hanse.index.administration.analyze import AnalyzeAction
 from hanse.index.administration.create import IndexCreator
 from hanse.index.administration.lifecycle import IndexLifecycle
 from hanse.index.administration.properties import IndexProperties
+from hanse.index.administration.rollover import RolloverAction
 from hanse.index.administration.statistics import IndexStatistics
 from hanse.index.administration.template_actions import TemplateActions
 from hanse.index.service import Indices
@@ -38,6 +39,7 @@ def register(registry: ActionRegistry, cluster: ClusterService, indices: Indices
     registry.register(requests.PUT_SETTINGS, properties.put_settings)
     registry.register(requests.GET_ALIASES, properties.get_aliases)
     registry.register(requests.UPDATE_ALIASES, properties.update_aliases)
+    registry.register(requests.ROLLOVER, RolloverAction(cluster, indices).rollover)
     registry.register(requests.STATS, statistics.stats)
     registry.register(requests.SEGMENTS, statistics.segments)
     registry.register(requests.RECOVERY, statistics.recovery)

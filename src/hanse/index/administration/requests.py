@@ -77,6 +77,16 @@ class UpdateAliases(msgspec.Struct, frozen=True, omit_defaults=True):
         return tuple(dict.fromkeys(name for action in self.actions for name in action.indices))
 
 
+class Rollover(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`indices` is the one alias; `body` what `_rollover` takes."""
+
+    indices: tuple[str, ...]
+    body: dict[str, Any] = {}
+    new_index: str | None = None
+    dry_run: bool = False
+    options: IndicesOptions = STRICT
+
+
 class GetAliases(msgspec.Struct, frozen=True, omit_defaults=True):
     indices: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
@@ -124,6 +134,7 @@ GET_SETTINGS = Action("indices:monitor/settings/get", ByNames, dict, Scope.INDEX
 PUT_SETTINGS = Action("indices:admin/settings/update", PutSettings, Acknowledged, Scope.INDEX)
 GET_ALIASES = Action("indices:admin/aliases/get", GetAliases, dict, Scope.INDEX)
 UPDATE_ALIASES = Action("indices:admin/aliases", UpdateAliases, Acknowledged, Scope.INDEX)
+ROLLOVER = Action("indices:admin/rollover", Rollover, dict, Scope.INDEX)
 RESOLVE = Action("indices:admin/resolve/index", ByNames, dict, Scope.INDEX, crosses=True)
 STATS = Action("indices:monitor/stats", Stats, dict, Scope.INDEX)
 SEGMENTS = Action("indices:monitor/segments", ByNames, dict, Scope.INDEX)
