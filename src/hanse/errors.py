@@ -307,6 +307,12 @@ class QueryShardError(HanseError):
     status = 400
 
 
+class ExpensiveQueryError(HanseError):
+    """A query that `search.allow_expensive_queries` forbids. Elasticsearch says so with its plainest type."""
+
+    status = 400
+
+
 class RejectedExecutionError(HanseError):
     type = "es_rejected_execution_exception"
     status = 429

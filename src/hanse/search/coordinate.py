@@ -123,7 +123,7 @@ async def search_views(
     """
     if body.profile and any(view.target.access.documents for view in views):
         raise SecurityError("A search request cannot be profiled if document level security is enabled", 400)
-    max_buckets = (SearchLimits() if contexts is None else contexts.limits()).max_buckets
+    limits = SearchLimits() if contexts is None else contexts.limits()
     limit = body.from_ + body.size
     now_ms = request.now_ms if request.now_ms is not None else int(datetime.now(UTC).timestamp() * 1000)
     if not views:
@@ -133,10 +133,10 @@ async def search_views(
         started_ns = perf_counter_ns()
         if len(request.body) > BODY_ON_LOOP_BYTES_MAX:
             plan = await asyncio.get_running_loop().run_in_executor(
-                None, _planned, view, body, request.cluster_alias, now_ms, failures
+                None, _planned, view, body, request.cluster_alias, now_ms, failures, limits.allows_expensive
             )
         else:
-            plan = _planned(view, body, request.cluster_alias, now_ms, failures)
+            plan = _planned(view, body, request.cluster_alias, now_ms, failures, limits.allows_expensive)
         if plan is not None:
             planned.append(Planned(view, plan, perf_counter_ns() - started_ns))
     planned, skipped = await _prefiltered(views, planned, body, request, now_ms)
@@ -144,13 +144,13 @@ async def search_views(
     pending = []
     for one in planned:
         if _is_short(one.view, one.plan, body, limit):
-            _take(_query(one, body, limit, max_buckets), answered, failures)
+            _take(_query(one, body, limit, limits.max_buckets), answered, failures)
         else:
             pending.append(one)
     if pending:
         loop = asyncio.get_running_loop()
         outcomes = await asyncio.gather(
-            *(loop.run_in_executor(None, _query, one, body, limit, max_buckets) for one in pending)
+            *(loop.run_in_executor(None, _query, one, body, limit, limits.max_buckets) for one in pending)
         )
         for outcome in outcomes:
             _take(outcome, answered, failures)
@@ -159,7 +159,7 @@ async def search_views(
     if failures and request.allow_partial_search_results is False:
         raise partial_failure(failures)
     result = await _reduced(answered, failures, skipped, body, request)
-    result.max_buckets = max_buckets
+    result.max_buckets = limits.max_buckets
     if body.profile:
         node_id = "_local" if contexts is None else contexts.node_id()
         result.profile = [
@@ -209,10 +209,15 @@ def _check_without_index(body: SearchBody, request: SearchRequest, now_ms: int) 
 
 
 def _planned(
-    view: ShardView, body: SearchBody, cluster_alias: str, now_ms: int, failures: list[ShardFailure]
+    view: ShardView,
+    body: SearchBody,
+    cluster_alias: str,
+    now_ms: int,
+    failures: list[ShardFailure],
+    allows_expensive: bool,
 ) -> Plan | None:
     try:
-        return plan_for(body, view.shape(cluster_alias), view.reader.searcher, now_ms)
+        return plan_for(body, view.shape(cluster_alias, allows_expensive), view.reader.searcher, now_ms)
     except RequestRefusedError as refused:
         raise refused.error from refused
     except _WHOLE_REQUEST:

@@ -8,22 +8,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hanse.errors import IllegalArgumentError
-from hanse.settings.cluster_settings import DEFAULT_KEEP_ALIVE, MAX_BUCKETS, MAX_KEEP_ALIVE, MAX_OPEN_SCROLL
+from hanse.settings.cluster_settings import (
+    ALLOW_EXPENSIVE_QUERIES,
+    DEFAULT_KEEP_ALIVE,
+    MAX_BUCKETS,
+    MAX_KEEP_ALIVE,
+    MAX_OPEN_SCROLL,
+)
 from hanse.settings.registry import Settings
 from hanse.settings.units import format_time
 
 
 @dataclass(frozen=True, slots=True)
 class SearchLimits:
-    """How many buckets an answer may hold, how long a context may idle (seconds), how many scrolls may be open."""
+    """How many buckets an answer may hold, how long a context may idle (seconds), how many scrolls may be open.
+
+    Without `allows_expensive` queries that may look at every term or document are refused.
+    """
 
     max_buckets: int = MAX_BUCKETS.default
     keep_alive_max_s: float = MAX_KEEP_ALIVE.default
     scrolls_max: int = MAX_OPEN_SCROLL.default
+    allows_expensive: bool = ALLOW_EXPENSIVE_QUERIES.default
 
     @classmethod
     def of(cls, settings: Settings) -> SearchLimits:
-        return cls(settings.read(MAX_BUCKETS), settings.read(MAX_KEEP_ALIVE), settings.read(MAX_OPEN_SCROLL))
+        return cls(
+            settings.read(MAX_BUCKETS),
+            settings.read(MAX_KEEP_ALIVE),
+            settings.read(MAX_OPEN_SCROLL),
+            settings.read(ALLOW_EXPENSIVE_QUERIES),
+        )
 
 
 def validate_search_limits(settings: Settings) -> None:

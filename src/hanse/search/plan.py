@@ -76,6 +76,7 @@ class Shape:
     shard: int = 0
     shards: int = 1
     aliases: tuple[str, ...] = ()
+    allows_expensive: bool = True
 
     def is_same(self, other: Shape) -> bool:
         return (
@@ -83,7 +84,7 @@ class Shape:
             and self.schema is other.schema
             and self.settings is other.settings
             and (self.cluster_alias, self.shard, self.shards) == (other.cluster_alias, other.shard, other.shards)
-            and self.aliases == other.aliases
+            and (self.aliases, self.allows_expensive) == (other.aliases, other.allows_expensive)
             and (self.target is other.target or self.target == other.target)
         )
 
@@ -172,6 +173,7 @@ def _context(shape: Shape, mapping: Mapping, searcher: tantivy.Searcher | None, 
         fields = tuple(raw) if raw else ("*",)
     context = QueryContext(shape.index, mapping, shape.schema, now_ms, fields, searcher=searcher)
     context.cluster_alias, context.aliases = shape.cluster_alias, shape.aliases
+    context.allows_expensive = shape.allows_expensive
     context.terms_max = int(settings.get("index.max_terms_count") or context.terms_max)
     context.regex_length_max = int(settings.get("index.max_regex_length") or context.regex_length_max)
     return context
@@ -185,6 +187,7 @@ def restrictions(
     if not groups:
         return []
     context = _context(shape, shape.mapping, searcher, now_ms)
+    context.allows_expensive = True  # What an administrator wrote into a role or alias holds in any case.
     filters = [any_of([unscored(context.build(clause).query) for clause in group]) for group in groups]
     into.depends_on_now |= context.depends_on_now
     into.depends_on_searcher |= context.depends_on_searcher

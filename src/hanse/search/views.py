@@ -30,7 +30,7 @@ class ShardView:
     shards: int = 1
     aliases: tuple[str, ...] = ()
 
-    def shape(self, cluster_alias: str) -> Shape:
+    def shape(self, cluster_alias: str, allows_expensive: bool = True) -> Shape:
         reader = self.reader
         return Shape(
             self.index,
@@ -42,6 +42,7 @@ class ShardView:
             self.number,
             self.shards,
             self.aliases,
+            allows_expensive,
         )
 
 

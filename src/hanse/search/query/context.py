@@ -13,7 +13,7 @@ from typing import Any
 
 import tantivy
 
-from hanse.errors import HanseError, IllegalArgumentError, ParsingError, QueryShardError
+from hanse.errors import ExpensiveQueryError, HanseError, IllegalArgumentError, ParsingError, QueryShardError
 from hanse.index.mapping import Mapping
 from hanse.search.json_input import as_float, as_text, token_of
 
@@ -68,6 +68,7 @@ class QueryContext:
     matched: list[Matched] = field(default_factory=list)
     looked_up: list[tuple[str, Any]] = field(default_factory=list)
     """Terms whose document frequencies bound the cost of the query, unless it is costly."""
+    allows_expensive: bool = True
     has_ranges: bool = False
     """Some part is a range of numbers or dates, which a shard's extents may rule out."""
     extent: Callable[[str], tuple[float, float] | None] | None = None
@@ -98,6 +99,13 @@ class QueryContext:
             depth=0,
             clauses=0,
         )
+
+    def refuse_expensive(self, kind: str, more: str = "") -> None:
+        """For queries that the documentation of `search.allow_expensive_queries` lists."""
+        if not self.allows_expensive:
+            raise ExpensiveQueryError(
+                f"{kind} cannot be executed when 'search.allow_expensive_queries' is set to false.{more}"
+            )
 
     def is_ruled_out(self, column: str, lower: float | None, upper: float | None) -> bool:
         """Whether a range of numbers lies beside everything the shard has in the column."""

@@ -301,6 +301,7 @@ def between(context: QueryContext, field: Field, span: Span) -> Part:
 
 
 def _between_texts(context: QueryContext, field: Field, span: Span) -> Part:
+    context.refuse_expensive("[range] queries on [text] or [keyword] fields")
     lower = None if span.lower is None else normalized(context, field, span.lower)
     upper = None if span.upper is None else normalized(context, field, span.upper)
     if field.key_prefix:
