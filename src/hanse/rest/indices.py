@@ -12,9 +12,9 @@ from typing import Any
 from hanse.errors import ActionRequestValidationError, IllegalArgumentError, ParsingError
 from hanse.index.administration import requests as actions
 from hanse.index.administration.requests import (
-    AddBlock,
     AliasAction,
     Analyze,
+    Block,
     ByNames,
     CreateIndex,
     GetAliases,
@@ -42,7 +42,8 @@ def register(routes: Routes) -> None:
     add("HEAD", "/{index}", exists)
     add("POST", "/{index}/_open", open_index)
     add("POST", "/{index}/_close", close_index)
-    add("PUT", "/{index}/_block/{block}", block)
+    add("PUT", "/{index}/_block/{block}", _block(actions.BLOCK))
+    add("DELETE", "/{index}/_block/{block}", _block(actions.UNBLOCK))
     add("POST", "/{index}/_rollover", rollover)
     add("POST", "/{index}/_rollover/{new_index}", rollover)
     for method in ("GET", "POST"):
@@ -152,12 +153,13 @@ async def close_index(request: RestRequest) -> RestResponse:
     return RestResponse.json(await request.run(actions.CLOSE, ByNames(request.names("index"), options)))
 
 
-async def block(request: RestRequest) -> RestResponse:
-    request.accept(*_ACTIVE_SHARDS)
-    name = request.path("block")
-    return RestResponse.json(
-        await request.run(actions.BLOCK, AddBlock(request.names("index"), name, _options(request)))
-    )
+def _block(action: Any) -> Any:
+    async def handler(request: RestRequest) -> RestResponse:
+        request.accept(*_ACTIVE_SHARDS)
+        asked = Block(request.names("index"), request.path("block"), _options(request))
+        return RestResponse.json(await request.run(action, asked))
+
+    return handler
 
 
 def _whole_index(action: Any) -> Any:

@@ -27,6 +27,7 @@ def register(registry: ActionRegistry, cluster: ClusterService, indices: Indices
     registry.register(requests.OPEN, lifecycle.open)
     registry.register(requests.CLOSE, lifecycle.close)
     registry.register(requests.BLOCK, lifecycle.block)
+    registry.register(requests.UNBLOCK, lifecycle.unblock)
     registry.register(requests.REFRESH, lifecycle.refresh)
     registry.register(requests.FLUSH, lifecycle.flush)
     registry.register(requests.FORCE_MERGE, lifecycle.acknowledge_shards)

@@ -52,7 +52,7 @@ class PutSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     reopen: bool = False
 
 
-class AddBlock(msgspec.Struct, frozen=True, omit_defaults=True):
+class Block(msgspec.Struct, frozen=True, omit_defaults=True):
     indices: tuple[str, ...]
     block: str
     options: IndicesOptions = STRICT
@@ -121,7 +121,8 @@ AUTO_CREATE = Action("indices:admin/auto_create", CreateIndex, CreatedIndex, Sco
 DELETE = Action("indices:admin/delete", ByNames, Acknowledged, Scope.INDEX)
 OPEN = Action("indices:admin/open", ByNames, dict, Scope.INDEX)
 CLOSE = Action("indices:admin/close", ByNames, dict, Scope.INDEX)
-BLOCK = Action("indices:admin/block/add", AddBlock, dict, Scope.INDEX)
+BLOCK = Action("indices:admin/block/add", Block, dict, Scope.INDEX)
+UNBLOCK = Action("indices:admin/block/remove", Block, dict, Scope.INDEX)
 REFRESH = Action("indices:admin/refresh", ByNames, dict, Scope.INDEX)
 FLUSH = Action("indices:admin/flush", ByNames, dict, Scope.INDEX)
 FORCE_MERGE = Action("indices:admin/forcemerge", ByNames, dict, Scope.INDEX)
