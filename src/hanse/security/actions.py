@@ -6,6 +6,7 @@ Tests: tests/security/test_setup.py.
 from __future__ import annotations
 
 from hanse.security.api_key_actions import ApiKeyActions
+from hanse.security.api_key_grant import GRANT_API_KEY, ApiKeyGrant
 from hanse.security.audit import Audit
 from hanse.security.ceilings import RemotePeers
 from hanse.security.peer_actions import PeerActions
@@ -35,6 +36,8 @@ def register(
     RoleActions(store, roles, audit).register(registry)
     PrivilegeActions(store, roles).register(registry)
     RoleMappingActions(store).register(registry)
-    ApiKeyActions(store, roles, audit).register(registry)
+    api_keys = ApiKeyActions(store, roles, audit)
+    api_keys.register(registry)
+    registry.register(GRANT_API_KEY, ApiKeyGrant(realms, roles, api_keys).grant)
     PeerActions(store, peers, audit).register(registry)
     TaskActions(running).register(registry)

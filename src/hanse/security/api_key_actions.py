@@ -42,7 +42,10 @@ class ApiKeyActions:
         registry.register(requests.CLEAR_API_KEY_CACHE, self.clear_cache)
 
     async def create(self, call: Call, request: requests.CreateApiKey) -> Answer:
-        body, owner = request.body, call.identity
+        return await self.create_for(call.identity, call, request.body)
+
+    async def create_for(self, owner: Identity, call: Call, body: Mapping[str, Any]) -> Answer:
+        """A key of `owner`, made by the caller, whom the gate has let."""
         _check(body, {"name", "expiration", "role_descriptors", "metadata"})
         name = body.get("name")
         if not isinstance(name, str) or not name.strip() or len(name) > NAME_CHARS_MAX or name.startswith("_"):
