@@ -15,7 +15,7 @@ from hanse.errors import ActionRequestValidationError, HanseError
 from hanse.index.mapping import FieldType, Mapping
 from hanse.index.service import IndexService, Indices
 from hanse.search import engine
-from hanse.search.body import SearchBody
+from hanse.search.body import SearchBody, unsupported
 from hanse.search.failures import error_object
 from hanse.search.field_selection import matches_any
 from hanse.search.plan import Shape, build_plan
@@ -41,6 +41,9 @@ async def field_caps_local(indices: Indices, call: Call, request: FieldCapsReque
     """The capabilities of the indices the request resolved to, as far as the caller may see their fields."""
     if not request.fields:
         raise ActionRequestValidationError.of("no fields specified")
+    if request.runtime_mappings:
+        # As in a search: to show fields that no search here can use would be a false promise.
+        raise unsupported("runtime_mappings")
     result = FieldCapsResult()
     now_ms = request.now_ms if request.now_ms is not None else int(datetime.now(UTC).timestamp() * 1000)
     for target in call.targets.local:
@@ -75,7 +78,13 @@ def _may_match(service: IndexService, target: Target, request: FieldCapsRequest,
     for shard in service.shards:
         with shard.reader() as reader:
             shape = Shape(
-                service.name, reader.mapping, reader.schema, service.metadata.settings, target, request.cluster_alias
+                service.name,
+                reader.mapping,
+                reader.schema,
+                service.metadata.settings,
+                target,
+                request.cluster_alias,
+                aliases=tuple(service.metadata.aliases),
             )
             plan = build_plan(body, shape, reader.searcher, now_ms)
             if not plan.hits.matches_none and engine.count(reader.searcher, plan.hits.query):
