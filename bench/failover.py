@@ -25,6 +25,8 @@ ROUNDS = 10
 INDEX = "failover"
 RETRY_S = 0.01
 READ_PAUSE_S = 0.005
+UNDISTURBED_S = 3.0
+"""How long nothing is done, to know what gaps this machine has by itself."""
 
 
 class Asker(threading.Thread):
@@ -84,7 +86,8 @@ def one_round(cluster: LocalCluster, end: Callable[[LocalNode], object]) -> tupl
     since = time.monotonic()
     end(victim)
     until_each_succeeded(askers, time.monotonic())
-    victim.start()
+    if victim.process is None:
+        victim.start()
     wait_for(cluster, "green")
     for asker in askers.values():
         asker.is_over.set()
@@ -104,7 +107,11 @@ def main() -> None:
         cluster.nodes[0].request("PUT", f"/{INDEX}", {"settings": settings})
         wait_for(cluster, "green")
         cluster.nodes[0].request("PUT", f"/{INDEX}/_doc/0?refresh=true", {"n": 0})
-        ends: dict[str, Callable[[LocalNode], object]] = {"SIGKILL": LocalNode.kill, "planned stop": LocalNode.stop}
+        ends: dict[str, Callable[[LocalNode], object]] = {
+            "nothing": lambda _: time.sleep(UNDISTURBED_S),
+            "SIGKILL": LocalNode.kill,
+            "planned stop": LocalNode.stop,
+        }
         for how, end in ends.items():
             rounds = [one_round(cluster, end) for _ in range(ROUNDS)]
             for who in ("write", "get", "search"):

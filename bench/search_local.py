@@ -2,7 +2,8 @@
 
     .venv/bin/python bench/search_local.py [documents]
 
-Prints microseconds per request for the whole of `search_local` plus `render`, and for its parts. No HTTP, no gate.
+Prints microseconds per request for the whole of `Distribution.search` plus `render`, and for its parts. No HTTP, no
+gate; all shards serve here, so that it is `search_local` and a look whether they do.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from tests.search.searching import Library
 from hanse.index.writing import WriteOp
 from hanse.search import engine
 from hanse.search.body import parse_request
-from hanse.search.coordinate import search_local
+from hanse.search.copies import Copies
+from hanse.search.distribute import Distribution
 from hanse.search.merge import render
 from hanse.search.plan import plan_for
 from hanse.search.query_phase import run_query
@@ -73,13 +75,15 @@ async def main() -> None:
 
 async def measure(library: Library) -> None:
     call = library.call(["books"])
+    cluster, indices = library.node.cluster, library.indices
+    distribution = Distribution(cluster, indices, Copies(cluster, indices), library.contexts)
 
     def one(body: object) -> Callable[[], Awaitable[object]]:
         raw = orjson.dumps(body)
 
         async def run() -> bytes:
             request = SearchRequest(indices=("books",), body=raw)
-            return render(await search_local(library.indices, call, request), request)
+            return render(await distribution.search(call, request), request)
 
         return run
 

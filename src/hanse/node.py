@@ -63,6 +63,7 @@ from hanse.search.copies import Copies
 from hanse.search.distribute import Distribution
 from hanse.search.document_view import SecuredDocumentView
 from hanse.search.limits import SearchLimits, validate_search_limits
+from hanse.search.shard_questions import ShardQuestions
 from hanse.security import setup as security_setup
 from hanse.security.bootstrap import ensure_elastic_password
 from hanse.security.enrollment import EnrollmentActions, EnrollmentKeys
@@ -316,17 +317,21 @@ class Node:
         self._search_limits = SearchLimits.of(self._effective_settings())
         self.contexts = Contexts(limits=lambda: self._search_limits)
         self._closers.append(self.contexts.close)
-        self._primaries = primaries = Primaries(self.cluster, self.indices, self.nodes)
+        self._primaries = primaries = Primaries(
+            self.cluster, self.indices, self.nodes, lambda: self.membership.is_in_touch
+        )
         refreshing = Refreshing(primaries)
         refreshing.register(self.actions)
         index_administration.register(self.actions, self.cluster, self.indices, refreshing, broadcast)
         document_actions.register(self.actions, primaries, refreshing, self.settings, SecuredDocumentView())
-        search_actions.register(self.actions, self.indices)
+        search_actions.register(self.actions)
         copies = Copies(
             self.cluster, self.indices, lambda: self._effective_settings().read(USE_ADAPTIVE_REPLICA_SELECTION)
         )
         self.distribution = Distribution(self.cluster, self.indices, copies, self.contexts, self.nodes)
         self.distribution.register(self.actions)
+        self.shard_questions = ShardQuestions(self.cluster, self.indices, copies, self.nodes)
+        self.shard_questions.register(self.actions)
         version = self.settings.read(declared.COMPATIBILITY_VERSION)
         administration = ClusterAdministration(
             self.cluster,
@@ -428,7 +433,7 @@ class Node:
         )
         remote_nodes.register(self.actions, lambda: list(self.cluster.state.nodes.values()))
         remote_status.register(self.actions, self.remotes)
-        remote_search.register(self.actions, self.cluster, self.indices, self.remotes, self.distribution)
+        remote_search.register(self.actions, self.cluster, self.remotes, self.distribution, self.shard_questions)
         version = self.settings.read(declared.COMPATIBILITY_VERSION)
         resolve_cluster.register(self.actions, self.remotes, version)
         leader.register(self.actions, self._primaries, self._tasks)

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-from tests.cluster.conftest import CRANE
-from tests.one_node import Asking, cluster_of_one
+from tests.one_node import CRANE, Asking, cluster_of_one
 
 from hanse.cluster import requests
 from hanse.cluster.broadcast import Broadcast
@@ -47,20 +46,16 @@ async def test_documents_of_primaries_and_stores_of_all_copies(store: SqliteStat
     assert nodes["fs"]["total_in_bytes"] > 0
 
 
-async def test_active_copies_are_counted_by_index(store: SqliteStateStore) -> None:
+async def test_active_copies_are_counted_by_index() -> None:
     def shard(*states: Any) -> ShardRouting:
         return ShardRouting(
             tuple(ShardCopy(f"n{at}", f"a{at}", is_primary=at == 0, state=state) for at, state in enumerate(states))
         )
 
-    state = ClusterState(
-        "harbour",
-        "uuid",
-        indices={"a": IndexMetadata("a", "u", {}, number_of_shards=2)},
-        routing={"a": (shard("STARTED", "STARTED"), shard("STARTED", "INITIALIZING"))},
-        nodes={"n1": CRANE},
-    )
-    cluster = ClusterService(store, state)
-    shards = (await asking(cluster).run(requests.STATS, ClusterStats()))["indices"]["shards"]
+    index = IndexMetadata("a", "u", {}, number_of_shards=2, primary_terms=(1, 1))
+    routing = {"a": (shard("STARTED", "STARTED"), shard("STARTED", "INITIALIZING"))}
+    state = ClusterState("harbour", "uuid", indices={"a": index}, nodes={CRANE.id: CRANE}, routing=routing)
+    answer = await asking(ClusterService(cast(Any, None), state)).run(requests.STATS, ClusterStats())
+    shards = answer["indices"]["shards"]
     assert (shards["total"], shards["primaries"], shards["replication"]) == (3, 2, 0.5)
     assert shards["index"]["shards"] == {"min": 3, "max": 3, "avg": 3.0}

@@ -310,3 +310,21 @@ async def test_of_two_copies_a_primary_begins_with_the_whole_one(tmp_path: Path,
         assert await here.indices.ready(name)
         assert ids_found(here.indices.get(name).shard(0)) == ["1", "2"]
         assert not aside.exists()
+
+
+async def test_a_copy_that_moved_away_leaves_nothing_behind(group: Group) -> None:
+    await group[0].create("books", replicas=1)
+    await written(group, "books", 0, 20)
+    await same(group, "books", 2)
+    (replica,) = group.replicas("books")
+    folder = replica.shard("books").store.path.parent
+    excluded = {"index.routing.allocation.exclude._name": replica.name}
+    await group[0].node.cluster.update(
+        "exclude",
+        lambda state: state.with_index(
+            msgspec.structs.replace(state.indices["books"], settings={**state.indices["books"].settings, **excluded})
+        ),
+    )
+    await until(lambda: group[0].state.routing["books"][0].on(replica.id) is None)
+    await same(group, "books", 2)
+    await until(lambda: not folder.exists() and not folder.with_name("0.deleted").exists())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.index.shards import ids_found
@@ -18,6 +19,7 @@ from hanse.index import refreshing as module
 from hanse.index.copy_requests import REFRESH_COPY
 from hanse.index.primaries import Primaries
 from hanse.index.refreshing import REFRESH_SHARD, Refreshing, RefreshShard
+from hanse.index.shard import WriteOp
 
 
 @pytest.fixture
@@ -101,6 +103,31 @@ async def test_a_copy_that_is_the_primary_no_more_sends_the_refresh_on(group: Gr
     await refused(asking.node.nodes.call(old.id, REFRESH_SHARD, request), RetryOnPrimaryError)
     assert await refreshing(old).refresh(old.node.indices.get("books"), 0) == 2
     assert found(group) == [["1"], ["1"]]
+
+
+async def test_a_write_is_not_done_again_when_its_primary_ends_before_the_refresh(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = group.primary("books")
+    shard = old.shard("books")
+    write = shard.write
+    shard.tell(lambda before, sent: None)  # only the log tells the next primary of the write
+
+    async def and_step_down(ops: Sequence[WriteOp]) -> Any:
+        results = await write(ops)
+        await old.node.cluster.update("down", lambda state: allocation.stepping_down(state, old.id, now_ms()))
+        return results
+
+    monkeypatch.setattr(shard, "write", and_step_down)
+    asking = next(member for member in group.members if member is not old)
+    (result,) = await asking.write("books", "1", refresh="true")
+    assert result.version == 1
+    new = group.primary("books")
+    assert new is not old
+    assert found(group) == [["1"], ["1"]]
+    held = new.shard("books").get("1")
+    assert held is not None
+    assert held.version == 1
 
 
 async def test_refreshes_and_writes_at_once_promise_what_came_before(group: Group) -> None:

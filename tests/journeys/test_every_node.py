@@ -112,6 +112,21 @@ def test_segments_and_recoveries_of_every_copy(cluster: LocalCluster) -> None:
             assert each["source"]["id"] == ids[each["source"]["name"]]
 
 
+def test_a_copy_that_was_filled_tells_how_much_it_took(cluster: LocalCluster) -> None:
+    first, second, _ = cluster.nodes
+    ok(first, "PUT", "/filled", {"settings": {"number_of_replicas": 0}})
+    bulk(first, b"".join(b'{"index":{"_index":"filled","_id":"%d"}}\n{"n":%d}\n' % (n, n) for n in range(50)))
+    ok(first, "PUT", "/filled/_settings", {"number_of_replicas": 2})
+    until(
+        lambda: ok(second, "GET", "/filled/_stats")["_shards"]["successful"], lambda found: found == 3, "three copies"
+    )
+    replicas = [each for each in ok(second, "GET", "/filled/_recovery")["filled"]["shards"] if not each["primary"]]
+    assert [(each["type"], each["index"]["documents"]["recovered"]) for each in replicas] == [("PEER", 50)] * 2
+    assert all(each["index"]["size"]["recovered_in_bytes"] > 0 for each in replicas)
+    assert ok(second, "GET", "/filled/_recovery?active_only=true") == {}
+    ok(first, "DELETE", "/filled")
+
+
 def test_tls_of_every_node(cluster: LocalCluster) -> None:
     ids = {each["name"]: id for id, each in ok(cluster.nodes[0], "GET", "/_nodes/_all/http")["nodes"].items()}
     for node in cluster.nodes:

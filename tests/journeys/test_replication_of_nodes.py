@@ -219,3 +219,28 @@ def test_a_follower_is_forgotten_on_every_primary(clusters: Clusters) -> None:
     )
     assert forgotten["_shards"] == {"total": 3, "successful": 3, "failed": 0}
     assert leases(leader.nodes[1], "books") == [[], [], []]
+
+
+def test_a_ceiling_lies_over_what_the_asked_node_passes_on(clusters: Clusters) -> None:
+    """The follower reaches any node of the leader's cluster; the primary's node holds the peer's ceiling, too."""
+    leader, follower = clusters
+    limits = {"replication": [{"names": ["books"]}]}
+    peer = {"match": {"any": [{"issuer": "CN=ca-follower"}]}, "limits": limits}
+    ok(leader.nodes[0], "PUT", "/_security/remote_peer/follower", peer)
+    ok(follower.nodes[0], "PUT", "/limited/_ccr/follow?wait_for_active_shards=1",
+       {"remote_cluster": "remote", "leader_index": "books"})  # fmt: skip
+    caught_up(follower.nodes[2], "limited", 650)
+    ok(
+        leader.nodes[1],
+        "PUT",
+        "/_security/remote_peer/follower",
+        {**peer, "limits": {"search": [{"names": ["books"]}]}},
+    )
+    write(leader.nodes[0], "books", 650, 700)
+    until(
+        lambda: follow_stats(follower.nodes[1], "limited"),
+        lambda shards: all(shard["read_exceptions"] for shard in shards),
+        "all shards to be refused",
+    )
+    ok(leader.nodes[2], "PUT", "/_security/remote_peer/follower", peer)
+    caught_up(follower.nodes[2], "limited", 700)

@@ -8,17 +8,21 @@ from typing import Any
 import pytest
 from tests.two_clusters import ANYBODY, Cluster
 
-from hanse.errors import HanseError, IndexClosedError, IndexNotFoundError
+from hanse.errors import HanseError, IndexClosedError, IndexNotFoundError, RetryOnPrimaryError
 from hanse.index.administration import requests as administration
 from hanse.index.administration.requests import PutMapping
 from hanse.replication.leader import lease_id_of
 from hanse.replication.requests import (
+    CHANGES_AT_PRIMARY,
     FORGET_FOLLOWER,
     LEADER_INDEXES,
     LEADER_METADATA,
+    LEASE_AT_PRIMARY,
     REMOVE_LEASE,
     SHARD_CHANGES,
+    ChangesAtPrimary,
     LeaderIndexes,
+    LeaseAtPrimary,
     OneIndex,
     RemoveLease,
     ShardChanges,
@@ -177,3 +181,28 @@ async def test_index_names_for_auto_follow(pair: Pair) -> None:
     there = await leader(pair)
     assert await there.run(LEADER_INDEXES, LeaderIndexes()) == {"books": {"uuid": uuid(there), "open": True}}
     assert ANYBODY.username == "anybody"
+
+
+async def test_what_another_node_asks_of_the_primary(pair: Pair) -> None:
+    """With several nodes: tests/journeys/test_replication_of_nodes.py."""
+    there = await leader(pair)
+    await there.write("books", "1", n=1)
+    read = ShardChanges(("books",), 0, uuid(there), -1, poll_timeout_s=0.01, lease_id="lease")
+    answer = await there.run(CHANGES_AT_PRIMARY, ChangesAtPrimary(("books",), read, 0))
+    assert [operation.id for operation in answer.operations] == ["1"]
+    assert [lease.id for lease in there.shard("books").leases()] == ["lease"]
+    await there.run(LEASE_AT_PRIMARY, LeaseAtPrimary("books", uuid(there), 0, "lease", 0))
+    assert there.shard("books").leases() == []
+    with pytest.raises(HanseError, match="retention lease with ID"):
+        await there.run(LEASE_AT_PRIMARY, LeaseAtPrimary("books", uuid(there), 0, "lease", 0))
+    with pytest.raises(HanseError, match="has no shard"):
+        await there.run(LEASE_AT_PRIMARY, LeaseAtPrimary("books", uuid(there), 5, "lease", 0))
+
+
+async def test_a_copy_that_is_no_primary_sends_on(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = await leader(pair)
+    service = there.node.indices.get("books")
+    monkeypatch.setattr(service, "leads", lambda number: None)
+    read = ShardChanges(("books",), 0, uuid(there), -1, poll_timeout_s=0.01)
+    with pytest.raises(RetryOnPrimaryError, match="is not the primary"):
+        await there.run(CHANGES_AT_PRIMARY, ChangesAtPrimary(("books",), read, 0))

@@ -10,6 +10,7 @@ from tests.search.searching import Library
 
 from hanse.errors import ActionRequestValidationError, IndexNotFoundError, ParsingError
 from hanse.search.actions import explain, multi_search, register, validate_query
+from hanse.search.copies import Copies
 from hanse.search.request import (
     EXPLAIN,
     MSEARCH,
@@ -19,6 +20,7 @@ from hanse.search.request import (
     SearchRequest,
     ValidateQueryRequest,
 )
+from hanse.search.shard_questions import ShardQuestions
 from hanse.transport.actions import Access, ActionRegistry
 
 
@@ -94,5 +96,8 @@ async def test_documents_that_may_not_be_seen_are_not_explained(filled: Library)
 
 def test_actions_are_registered(books: Library) -> None:
     registry = ActionRegistry()
-    register(registry, books.indices, books.contexts)
+    register(registry)
+    books.spread.register(registry)
+    here = books.node
+    ShardQuestions(here.cluster, here.indices, Copies(here.cluster, here.indices)).register(registry)
     assert {EXPLAIN.name, MSEARCH.name, SCROLL.name} <= set(registry.actions())

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from tests.several_nodes import SeveralNodes, several_nodes
-from tests.two_clusters import until
+from tests.two_clusters import Cluster, until
 
+from hanse.cluster.requests import UPDATE_SETTINGS, UpdateSettings
 from hanse.errors import IllegalArgumentError, NodeDisconnectedError, ParsingError, SearchPhaseExecutionError
 from hanse.search.shard_requests import SEARCH_SHARDS
 
@@ -193,6 +194,32 @@ async def test_preferences(cluster: SeveralNodes) -> None:
         first = await nodes(text)
         assert await nodes(text, 1) == await nodes(text, 2) == first
     assert len({tuple(await nodes(f"session {number}")) for number in range(20)}) > 1
+
+
+async def test_the_gateway_of_a_remote_cluster_asks_its_own_nodes(cluster: SeveralNodes, tmp_path: Path) -> None:
+    await filled(cluster, shards=6)
+    here = Cluster(tmp_path, "here")
+    try:
+        await here.node.start()
+        seeds = {"cluster.remote.there.seeds": [cluster.nodes[0]._transport_address]}
+        await here.run(UPDATE_SETTINGS, UpdateSettings(seeds))
+        await here.node.remotes.ensure_connected("there")
+        await here.create("mine")
+        await here.write("mine", "1", n=-1)
+        body = {"size": 100, "sort": ["n"], "aggs": {"s": {"sum": {"field": "n"}}}}
+        answer = await here.search("there:b", body)
+        assert [hit["_source"]["n"] for hit in answer["hits"]["hits"]] == list(range(60))
+        assert {hit["_index"] for hit in answer["hits"]["hits"]} == {"there:b"}
+        assert answer["_clusters"]["details"]["there"]["_shards"]["successful"] == 6
+        both = await here.search("mine,there:b", body)
+        assert [hit["_source"]["n"] for hit in both["hits"]["hits"]] == list(range(-1, 60))
+        assert both["aggregations"]["s"]["value"] == sum(range(60)) - 1
+        assert both["_shards"]["total"] == 7
+        cluster.nodes[2].gate.run_encoded = refuse
+        partial = await here.search("there:b", {"size": 0})
+        assert {failure["index"] for failure in partial["_shards"]["failures"]} == {"there:b"}
+    finally:
+        await here.node.close()
 
 
 async def refuse(*_: Any) -> bytes:

@@ -5,9 +5,12 @@ do when it is let into the state store. Everything else is a change of the state
 the reason for it. So there is no election to write: whoever takes a master out names the next one in the same commit,
 and a side of a split that cannot reach the store's quorum can change nothing at all.
 
-The master asks every member, and every member asks the master, once a second whether it is there. A member that is gone
-is taken out by the master; a master that is gone is taken out by the first that notices, when no other member says that
-it still hears from it. Who was taken out while it was alive (it slept, or was cut off) writes itself in again.
+Every member asks every other once a second whether it is there. A member that is gone is taken out by the master; a
+master that is gone is taken out by the first that notices, when no other member says that it still hears from it. A
+process that is dead (its host refuses the connection) is taken out at once, any other only when it was not heard for
+so long that it must have noticed, too: a member that hears from no majority is not in touch, and answers nothing for
+which it would have to know that it still is the primary. Who was taken out while it was alive (it slept, or was cut
+off) writes itself in again.
 Tests: tests/cluster/test_membership.py, tests/journeys/test_cluster_of_nodes.py.
 """
 
@@ -59,6 +62,8 @@ HEARD_INTERVALS = 2
 """A member that was heard within so many intervals of asking is there."""
 REJOIN_S_MIN = 0.5
 REJOIN_S_MAX = 10.0
+STEADY_S = 60.0
+"""A member for so long that it comes back quickly when it was taken out; one that is taken out at once does not."""
 HANDED_OVER_S = 5.0
 """How long a planned stop waits for its primaries to be taken over."""
 
@@ -110,6 +115,9 @@ class Membership:
         self._watched: dict[str, asyncio.Task[None]] = {}
         self._heard: dict[str, float] = {}
         self._silent: dict[str, float] = {}
+        self._told_gone: set[str] = set()
+        self._rejoin_pause_s = REJOIN_S_MIN
+        self._joined_at = 0.0
         self._alarm: asyncio.TimerHandle | None = None
         self._rejoining: asyncio.Task[None] | None = None
         self._is_leaving = False
@@ -123,6 +131,15 @@ class Membership:
     @property
     def is_master(self) -> bool:
         return self._cluster.state.master_node == self._own().id
+
+    @property
+    def is_in_touch(self) -> bool:
+        """Whether this node heard from a majority of the members lately: else there may be primaries it knows nothing
+        of, and it must not answer for what its own hold."""
+        members = self._cluster.state.nodes
+        since = time.monotonic() - self._timeout_s
+        heard = sum(1 for node_id in members if self._heard.get(node_id, 0.0) > since)
+        return len(members) < 2 or heard + 1 > len(members) // 2
 
     async def join(self) -> None:
         """Writes this node in; its copies of before are taken up again. Raises when its name or id is taken."""
@@ -196,16 +213,14 @@ class Membership:
     # -- watching
 
     def _look(self, state: ClusterState) -> None:
-        """Watches whom this node has to watch, and comes back when it was taken out."""
+        """Watches the other members, and comes back when it was taken out."""
         own = self._own()
         if own.id not in state.nodes:
             if not self._is_leaving and self._rejoining is None:
                 self._rejoining = self._tasks.spawn("join the cluster again", self._rejoin())
             wanted: set[str] = set()
-        elif state.master_node == own.id:
-            wanted = {node_id for node_id in state.nodes if node_id != own.id}
         else:
-            wanted = {state.master_node} if state.master_node in state.nodes else set()
+            wanted = {node_id for node_id in state.nodes if node_id != own.id}
         for node_id in self._watched.keys() - wanted:
             self._watched.pop(node_id).cancel()
         for node_id in wanted - self._watched.keys():
@@ -213,32 +228,38 @@ class Membership:
         self._set_alarm(state)
 
     async def _rejoin(self) -> None:
-        pause_s = REJOIN_S_MIN
+        if time.monotonic() - self._joined_at > STEADY_S:
+            self._rejoin_pause_s = REJOIN_S_MIN
+        log.warning("this node was taken out of the cluster and joins again")
         try:
             while self._own().id not in self._cluster.state.nodes:
-                log.warning("this node was taken out of the cluster and joins again")
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, REJOIN_S_MAX)
+                await asyncio.sleep(self._rejoin_pause_s)
+                self._rejoin_pause_s = min(2 * self._rejoin_pause_s, REJOIN_S_MAX)
                 with suppress(HanseError):
                     await self._cluster.update(f"node-join [{self._own().name}]", self._with_own)
         finally:
+            self._joined_at = time.monotonic()
             self._rejoining = None
 
     async def _watch(self, node_id: str) -> None:
-        refused = unanswered = 0
+        refused = 0
+        heard = time.monotonic()
         while True:
             try:
                 await self._nodes.call(node_id, CHECK, Version(self._cluster.state.version), timeout_s=self._timeout_s)
-                refused = unanswered = 0
-                self._heard[node_id] = time.monotonic()
+                refused = 0
+                self._heard[node_id] = heard = time.monotonic()
+                self._told_gone.discard(node_id)
                 self._silent.pop(node_id, None)
                 await asyncio.sleep(self._interval_s)
                 continue
-            except ConnectTransportError as error:
-                refused, why = refused + 1, error.reason
             except HanseError as error:
-                unanswered, why = unanswered + 1, error.reason
-            if refused >= REDIALS_MAX or unanswered >= self._retries:
+                is_dead = isinstance(error, ConnectTransportError) and isinstance(
+                    error.__cause__, ConnectionRefusedError
+                )
+                refused, why = (refused + 1 if is_dead else 0), error.reason
+            silent_s = time.monotonic() - heard
+            if refused >= REDIALS_MAX or silent_s >= self._timeout_s * self._retries:
                 await self._gone(node_id, why)
             await asyncio.sleep(REDIAL_S)
 
@@ -247,14 +268,16 @@ class Membership:
         own_id, state = self._own().id, self._cluster.state
         if state.master_node == node_id and await self._is_heard_by_others(node_id):
             return
-        if node_id in state.nodes and own_id in state.nodes:
-            log.warning("node is gone", node=self._nodes.name_of(node_id), why=why)
+        if node_id in state.nodes and own_id in state.nodes and state.master_node in (own_id, node_id):
+            if node_id not in self._told_gone:
+                self._told_gone.add(node_id)
+                log.warning("node is gone", node=self._nodes.name_of(node_id), why=why)
             try:
                 await self._cluster.update(
                     f"node-left [{self._nodes.name_of(node_id)}]", lambda now: self._without(now, node_id, why)
                 )
             except HanseError as error:
-                log.warning("a node that is gone could not be taken out yet", node=node_id, why=error.reason)
+                log.debug("a node that is gone could not be taken out yet", node=node_id, why=error.reason)
 
     def _without(self, state: ClusterState, node_id: str, why: str) -> ClusterState:
         own = self._own()

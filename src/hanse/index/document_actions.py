@@ -173,7 +173,7 @@ class DocumentWrites:
             raise results[0]
         if refresh != "false":
             # `wait_for` does not wait for the next periodic refresh: it happens now, and those that wait share it.
-            await self._refreshing.refresh_copies(shard)
+            await self._refreshing.refresh_written(shard)
         return results
 
     async def at_primary(self, call: Call, request: WriteAtPrimary) -> WrittenAtPrimary:

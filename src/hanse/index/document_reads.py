@@ -65,8 +65,11 @@ class DocumentReads:
         self._view = view
 
     async def get(self, call: Call, request: GetDocument) -> GotDocument:
-        """From the primary, which has every acknowledged write. When that does not answer another copy does, which
-        reads the log to its end first; only a request that is not `realtime` is content with what it has."""
+        """From the primary, which has every acknowledged write; when that does not answer, from another copy.
+
+        Another copy reads the log to its end first, as a primary does that is cut off from the other nodes. Only a
+        request that is not `realtime` is content with what a copy has.
+        """
         target = call.targets.local[0]
         service = self._indices.get(target.index)
         routing = request.routing
@@ -86,7 +89,7 @@ class DocumentReads:
             try:
                 if copy.node == nodes.own_id:
                     shard = service.shard(number)
-                    if request.realtime and not copy.is_primary:
+                    if request.realtime and not (copy.is_primary and self._primaries.is_in_touch()):
                         await _level(shard)
                     return await self._get_here(service, shard, target, request)
                 asked = GetFromCopy(
@@ -106,7 +109,7 @@ class DocumentReads:
         target = call.targets.local[0]
         service = self._indices.get(target.index)
         shard = service.shard(request.shard)
-        if request.levels:
+        if request.levels or (request.get.realtime and not self._primaries.is_in_touch()):
             await _level(shard)
         return await self._get_here(service, shard, target, request.get)
 

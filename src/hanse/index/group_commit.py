@@ -99,6 +99,9 @@ class GroupCommit:
 
     @property
     def primary_term(self) -> int:
+        """That which it leads in, if it does: the state may name its successor's already."""
+        if self._led_term is not None:
+            return self._led_term
         return max(self._owner.metadata.primary_terms[self._place.shard], self._store.progress.primary_term)
 
     async def lead(self) -> None:
@@ -111,6 +114,7 @@ class GroupCommit:
         if term is None:
             raise self._not_primary("it is a replica")
         if self._follower is None:
+            self._led_term = term
             return
         if self._led_term != term:
             self._follower.is_unsure()

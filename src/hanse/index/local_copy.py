@@ -83,6 +83,7 @@ class LocalCopy:
         self.assigned = assigned
         self.shard: Shard | None = None
         self.recovery = Recovery()
+        self._had_files = False
         self.opening = around.tasks.spawn(f"opening of {self}", self._open(before))
         self._replicas: Replicas | None = None
         self._leading: asyncio.Task[None] | None = None
@@ -115,6 +116,7 @@ class LocalCopy:
     async def _open_files(self) -> None:
         if self.assigned.begins_empty:
             await self._around.workers.write(self._empty)
+        self._had_files = await self._around.workers.write(self._folder.exists)
         self.shard = await self._around.workers.write(self._make_shard)
         await self._settle_aside()
         while True:
@@ -142,11 +144,17 @@ class LocalCopy:
         if self.assigned.begins_log:
             await self._begin_log(shard)
         self.recovery.begins("EXISTING_STORE" if shard.logged.position > 0 or shard.max_seq_no >= 0 else "EMPTY_STORE")
-        await self._replay(shard, is_new=not self._owner.routing(self.number).in_sync)
+        await self._replay(shard, is_new=self._may_begin(shard))
         term = self._owner.leads(self.number)
         if term is not None and shard.logged.primary_term > term:
             await self._owner.raise_term(self.number, shard.logged.primary_term)
         await shard.lead()
+
+    def _may_begin(self, shard: Shard) -> bool:
+        """Whether a log that is not there is no loss: nothing was ever written, by what the cluster knows or by what
+        this copy, which was here before, holds."""
+        was_empty = self._had_files and shard.max_seq_no < 0
+        return was_empty or not self._owner.routing(self.number).in_sync
 
     async def _replay(self, shard: Shard, *, is_new: bool) -> None:
         """Reads the log on."""

@@ -41,8 +41,15 @@ _NOT_DONE = (RetryOnPrimaryError, ConnectTransportError, ShardFailedError)
 
 
 class Primaries:
-    def __init__(self, cluster: ClusterService, indices: Indices, nodes: Nodes | None = None) -> None:
-        """Without `nodes` this node stands alone."""
+    def __init__(
+        self,
+        cluster: ClusterService,
+        indices: Indices,
+        nodes: Nodes | None = None,
+        is_in_touch: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Without `nodes` this node stands alone. `is_in_touch`: it would know if its primaries were none any more."""
+        self.is_in_touch = is_in_touch
         self.cluster = cluster
         self.indices = indices
         self.nodes = nodes

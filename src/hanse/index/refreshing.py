@@ -13,7 +13,7 @@ import time
 import msgspec
 import structlog
 
-from hanse.errors import HanseError, RetryOnPrimaryError
+from hanse.errors import HanseError
 from hanse.index.copy_requests import REFRESH_COPY, CopyAt, RefreshCopy
 from hanse.index.index_service import IndexService
 from hanse.index.primaries import Primaries
@@ -61,6 +61,14 @@ class Refreshing:
             service, number, self.refresh_copies, there, timeout_s=timeout_s, may_repeat=True
         )
 
+    async def refresh_written(self, shard: Shard) -> None:
+        """After a write to the primary here, which may be the primary no more by now. Does not raise: the write is
+        done, and must not be taken for one that may be tried again."""
+        try:
+            await self.refresh(self._primaries.indices.get(shard.index_name), shard.number)
+        except HanseError as error:
+            log.warning("copies could not be refreshed after a write", shard=str(shard), why=error.reason)
+
     async def _asked(self, call: Call, request: RefreshShard) -> RefreshedShard:
         shard = self._primaries.indices.copy_of(request.index_uuid, request.shard)
         return RefreshedShard(await self.refresh_copies(shard))
@@ -71,8 +79,8 @@ class Refreshing:
         if nodes is None:
             await shard.refresh()
             return 1
-        if not shard.is_primary:
-            raise RetryOnPrimaryError(f"{shard} the copy on this node is not the primary", index=shard.index_name)
+        # A new primary may not have read yet what its predecessor acknowledged.
+        await shard.lead()
         service = self._primaries.indices.get(shard.index_name)
         own_id = nodes.own_id
         others = [copy.node for copy in service.routing(shard.number).active() if copy.node != own_id]

@@ -16,16 +16,16 @@ import msgspec
 from hanse.cluster.updates import ClusterService
 from hanse.errors import HanseError, IllegalArgumentError, RemoteTransportError
 from hanse.index.administration.requests import RESOLVE, ByNames
-from hanse.index.service import Indices
 from hanse.remote.clusters_section import LOCAL, clusters_section, failed_cluster, finished_cluster
 from hanse.remote.registry import RemoteClusters
 from hanse.remote.resolve import resolve_local
 from hanse.search.body import parse_request
 from hanse.search.coordinate import reduce_phases
 from hanse.search.distribute import Distribution
-from hanse.search.field_caps import field_caps_local, merge_field_caps
+from hanse.search.field_caps import merge_field_caps
 from hanse.search.merge import merge
 from hanse.search.request import FIELD_CAPS, SEARCH, FieldCapsRequest, FieldCapsResult, SearchRequest, SearchResult
+from hanse.search.shard_questions import ShardQuestions
 from hanse.tasks import together
 from hanse.transport.actions import Action, ActionRegistry, Call
 
@@ -36,12 +36,12 @@ class CrossClusterSearch:
     """Runs searches over local indices and remote clusters."""
 
     def __init__(
-        self, cluster: ClusterService, indices: Indices, remotes: RemoteClusters, distribution: Distribution
+        self, cluster: ClusterService, remotes: RemoteClusters, distribution: Distribution, questions: ShardQuestions
     ) -> None:
         self._cluster = cluster
-        self._indices = indices
         self._remotes = remotes
         self._distribution = distribution
+        self._questions = questions
 
     async def search(self, call: Call, request: SearchRequest) -> SearchResult:
         remotes = call.targets.remotes
@@ -130,7 +130,7 @@ class CrossClusterSearch:
         request = msgspec.structs.replace(request, now_ms=request.now_ms or time.time_ns() // 1_000_000)
         work: dict[str, Coroutine[Any, Any, FieldCapsResult | HanseError]] = {}
         if call.targets.has_local:
-            work[LOCAL] = field_caps_local(self._indices, call, request)
+            work[LOCAL] = self._questions.field_caps(call, request)
         for alias, names in remotes.items():
             sub_request = msgspec.structs.replace(request, indices=names, cluster_alias=alias)
             work[alias] = self._outcome(call, alias, FIELD_CAPS, sub_request)
@@ -213,11 +213,11 @@ async def all_or_none(work: Mapping[str, Coroutine[Any, Any, R | HanseError]]) -
 def register(
     registry: ActionRegistry,
     cluster: ClusterService,
-    indices: Indices,
     remotes: RemoteClusters,
     distribution: Distribution,
+    questions: ShardQuestions,
 ) -> None:
-    searches = CrossClusterSearch(cluster, indices, remotes, distribution)
+    searches = CrossClusterSearch(cluster, remotes, distribution, questions)
     registry.register(SEARCH, searches.search)
     registry.register(FIELD_CAPS, searches.field_caps)
     registry.register(RESOLVE, searches.resolve)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from hanse.cluster import requests as cluster
+from hanse.cluster.node_actions import NO_SECTIONS
 from hanse.cluster.requests import Health, ReadNodes, ReadState
 from hanse.rest.cat_table import Table, columns
 from hanse.rest.request import RestRequest
@@ -66,8 +67,8 @@ async def health(request: RestRequest) -> Table:
 
 async def nodes(request: RestRequest) -> Table:
     full_id = request.flag("full_id")
-    info = await request.run(cluster.NODES_INFO, ReadNodes())
-    stats = await request.run(cluster.NODES_STATS, ReadNodes())
+    info = await request.run(cluster.NODES_INFO, ReadNodes(metrics=("http",)))
+    stats = await request.run(cluster.NODES_STATS, ReadNodes(metrics=("os", "process", "jvm", "fs")))
     state = await request.run(cluster.STATE, ReadState(metrics=("master_node",)))
     table = Table(
         columns(
@@ -216,7 +217,7 @@ async def allocation(request: RestRequest) -> Table:
 
 
 async def nodeattrs(request: RestRequest) -> Table:
-    info = await request.run(cluster.NODES_INFO, ReadNodes())
+    info = await request.run(cluster.NODES_INFO, ReadNodes(metrics=("process",)))
     table = Table(
         columns(
             "node|name|node name",
@@ -309,7 +310,7 @@ async def tasks(request: RestRequest) -> Table:
     actions, detailed = tuple(request.list("actions")), request.flag("detailed")
     asked = ListTasks(actions, request.text("parent_task_id"), request.names("nodes"))
     found: list[TaskInfo] = (await request.run(LIST_TASKS, asked)).tasks
-    nodes = (await request.run(cluster.NODES_INFO, ReadNodes(metrics=("_none",))))["nodes"]
+    nodes = (await request.run(cluster.NODES_INFO, ReadNodes(metrics=NO_SECTIONS)))["nodes"]
     table = Table(
         columns(
             "id||id of the task with the node||hidden",

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from hanse.cluster import requests as cluster
+from hanse.cluster.node_actions import NO_SECTIONS
 from hanse.cluster.requests import ReadNodes, ReadState
 from hanse.errors import IllegalArgumentError
 from hanse.index.administration import requests as actions
@@ -300,7 +301,7 @@ def _shown_ms(took_ms: int) -> str:
 
 async def segments(request: RestRequest) -> Table:
     answer = await request.run(actions.SEGMENTS, ByNames(request.names("index"), IndicesOptions()))
-    nodes = (await request.run(cluster.NODES_INFO, ReadNodes(metrics=("_none",))))["nodes"]
+    nodes = (await request.run(cluster.NODES_INFO, ReadNodes(metrics=NO_SECTIONS)))["nodes"]
     table = Table(
         columns(
             "index|i,idx|index name",
@@ -347,7 +348,7 @@ async def segments(request: RestRequest) -> Table:
 
 
 async def fielddata(request: RestRequest) -> Table:
-    await request.run(cluster.NODES_STATS, ReadNodes())
+    await request.run(cluster.NODES_STATS, ReadNodes(("_local",), NO_SECTIONS))
     return Table(
         columns("id||node id", "host|h|host name", "ip||ip", "node|n|node", "field|f|field name", "size|s|size|bytes")
     )

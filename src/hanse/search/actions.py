@@ -1,5 +1,7 @@
-"""Registers the room's actions, except SEARCH and FIELD_CAPS, which may cross borders and belong to `remote`, and
-those of search contexts (spread_contexts.py).
+"""Several searches in one request, and questions about a query: is it valid, how does it score a document.
+
+The room's other actions: SEARCH and FIELD_CAPS may cross borders and belong to `remote`; spread_contexts.py has those
+of search contexts; shard_questions.py asks the questions here of shards on other nodes.
 
 Tests: tests/search/test_actions.py.
 """
@@ -7,6 +9,7 @@ Tests: tests/search/test_actions.py.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
@@ -24,10 +27,8 @@ from hanse.search.json_input import load_object
 from hanse.search.plan import Plan, RequestRefusedError, Shape, build_plan
 from hanse.search.query.context import MUST, unscored
 from hanse.search.request import (
-    EXPLAIN,
     MSEARCH,
     SEARCH,
-    VALIDATE_QUERY,
     ExplainRequest,
     JsonResult,
     MultiSearchRequest,
@@ -35,15 +36,14 @@ from hanse.search.request import (
     SearchRequest,
     ValidateQueryRequest,
 )
+from hanse.search.shard_requests import Shards
 from hanse.transport.actions import ActionRegistry, Call, Target
 
 CONCURRENT_SEARCHES_MAX = 8
 
 
-def register(registry: ActionRegistry, indices: Indices) -> None:
+def register(registry: ActionRegistry) -> None:
     registry.register(MSEARCH, multi_search)
-    registry.register(VALIDATE_QUERY, lambda call, request: validate_query(indices, call, request))
-    registry.register(EXPLAIN, lambda call, request: explain(indices, call, request))
 
 
 async def multi_search(call: Call, request: MultiSearchRequest) -> MultiSearchResult:
@@ -88,17 +88,25 @@ def _now_ms() -> int:
 
 
 async def validate_query(indices: Indices, call: Call, request: ValidateQueryRequest) -> JsonResult:
-    """Whether the query can be built for every index; with `explain`, what became of it."""
+    """Whether the query can be built for every index; with `explain`, what became of it. All shards serve here."""
+    return validated(request, *validate_here(indices, call.targets.local, request))
+
+
+def validate_here(
+    indices: Indices, targets: Iterable[Target], request: ValidateQueryRequest, named: Shards | None = None
+) -> tuple[list[dict[str, Any]], int]:
+    """What became of the query on one shard of each index, on all, or on those named; and how many that are."""
     explanations: list[dict[str, Any]] = []
-    valid, shards = True, 0
     try:
         query = _query_of(request)
     except HanseError as error:
-        return _validated(False, 0, [{"valid": False, "error": _problem(error)}] if request.explain else [])
-    for target in call.targets.local:
+        return [{"valid": False, "error": _problem(error)}], 0
+    for target in targets:
         service = indices.get(target.index)
-        for shard in service.shards[: None if request.all_shards else 1]:
-            shards += 1
+        shards = service.shards[: None if request.all_shards else 1]
+        if named is not None:
+            shards = [service.shard(number) for number, _ in named.get(target.index, ())]
+        for shard in shards:
             with shard.reader() as reader:
                 shape = _shape(service, reader, target)
                 entry: dict[str, Any] = {"index": service.name}
@@ -109,11 +117,9 @@ async def validate_query(indices: Indices, call: Call, request: ValidateQueryReq
                     entry |= {"valid": True, "explanation": str(plan.asked.query)}
                 except (HanseError, RequestRefusedError) as error:
                     cause = error.error if isinstance(error, RequestRefusedError) else error
-                    valid = False
                     entry |= {"valid": False, "error": _problem(cause)}
                 explanations.append(entry)
-    shown = explanations if request.explain or request.rewrite else []
-    return _validated(valid, shards, shown)
+    return explanations, len(explanations)
 
 
 def _problem(error: HanseError) -> str:
@@ -121,12 +127,17 @@ def _problem(error: HanseError) -> str:
     return f"{text}; {_problem(error.caused_by)}" if error.caused_by is not None else text
 
 
-def _validated(valid: bool, shards: int, explanations: list[dict[str, Any]]) -> JsonResult:
+def validated(
+    request: ValidateQueryRequest, explanations: list[dict[str, Any]], shards: int, failures: Sequence[HanseError] = ()
+) -> JsonResult:
+    """The answer; `shards` are those that were asked, `failures` are of those that could not be."""
+    valid = not failures and all(entry["valid"] for entry in explanations)
     answer: dict[str, Any] = {
-        "_shards": {"total": shards, "successful": shards, "failed": 0},
+        "_shards": {"total": shards + len(failures), "successful": shards, "failed": len(failures)},
         "valid": valid,
     }
-    if explanations:
+    explanations += [{"valid": False, "error": _problem(failure)} for failure in failures]
+    if explanations and (request.explain or (request.rewrite and shards)):
         answer["explanations"] = explanations
         first = next((item for item in explanations if "error" in item), None)
         if first is not None and not shards:

@@ -78,6 +78,9 @@ class Copies:
             alone = len(self._cluster.state.nodes) < 2
             if kind not in _HERE and not (alone and kind == preferences.CUSTOM):
                 return False
+        if len(targets.local) == 1:
+            # Almost every search; a generator would cost more than all the rest of this.
+            return self._indices.get(targets.local[0].index).is_whole
         return all(self._indices.get(target.index).is_whole for target in targets.local)
 
     def places(self, targets: Targets, routing: str | None, preference: str | None) -> list[Place]:

@@ -5,21 +5,24 @@ Results of clusters merge by joining their indices. Tests: tests/search/test_fie
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from hanse.errors import ActionRequestValidationError, HanseError
-from hanse.index.mapping import FieldType, Mapping
+from hanse.index.mapping import FieldType
+from hanse.index.mapping import Mapping as IndexMapping
 from hanse.index.service import IndexService, Indices
+from hanse.index.shard import Shard
 from hanse.search import engine
 from hanse.search.body import SearchBody, unsupported
 from hanse.search.failures import error_object
 from hanse.search.field_selection import matches_any
 from hanse.search.plan import Shape, build_plan
 from hanse.search.request import FieldCapability, FieldCapsRequest, FieldCapsResult
+from hanse.search.shard_requests import Shards
 from hanse.transport.actions import Call, Target
 
 _METADATA = {
@@ -37,26 +40,39 @@ _METADATA = {
 _FAMILIES = {"match_only_text": "text", "constant_keyword": "keyword", "wildcard": "keyword"}
 
 
-async def field_caps_local(indices: Indices, call: Call, request: FieldCapsRequest) -> FieldCapsResult:
-    """The capabilities of the indices the request resolved to, as far as the caller may see their fields."""
+Matches = Mapping[str, bool | HanseError]
+"""By index whether something in it may match the filter, or why that cannot be said."""
+
+
+async def field_caps_local(
+    indices: Indices, call: Call, request: FieldCapsRequest, matches: Matches | None = None
+) -> FieldCapsResult:
+    """The capabilities of the indices the request resolved to, as far as the caller may see their fields.
+
+    `matches` is given when the filter had to be asked of other nodes.
+    """
     if not request.fields:
         raise ActionRequestValidationError.of("no fields specified")
     if request.runtime_mappings:
         # As in a search: to show fields that no search here can use would be a false promise.
         raise unsupported("runtime_mappings")
     result = FieldCapsResult()
-    now_ms = request.now_ms if request.now_ms is not None else int(datetime.now(UTC).timestamp() * 1000)
+    first: HanseError | None = None
+    if request.index_filter is not None and matches is None:
+        matches = matches_of(indices, call.targets.local, request)
     for target in call.targets.local:
         name = f"{request.cluster_alias}:{target.index}" if request.cluster_alias else target.index
         try:
-            service = indices.get(target.index)
-            if request.index_filter is not None and not _may_match(service, target, request, now_ms):
-                continue
-            result.indices[name] = _capabilities(service, target, request)
+            outcome = True if matches is None else matches[target.index]
+            if isinstance(outcome, HanseError):
+                raise outcome
+            if outcome:
+                result.indices[name] = _capabilities(indices.get(target.index), target, request)
         except HanseError as error:
+            first = first or error
             result.failures.append({"indices": [name], "failure": _failure(error)})
-    if result.failures and not result.indices and len(result.failures) == len(call.targets.local):
-        raise _first_failure(indices, call, request, now_ms)
+    if first is not None and not result.indices and len(result.failures) == len(call.targets.local):
+        raise first
     return result
 
 
@@ -64,32 +80,40 @@ def _failure(error: HanseError) -> dict[str, Any]:
     return {"error": {"root_cause": [error_object(error)], **error_object(error)}, "status": error.status}
 
 
-def _first_failure(indices: Indices, call: Call, request: FieldCapsRequest, now_ms: int) -> HanseError:
-    try:
-        for target in call.targets.local:
-            _may_match(indices.get(target.index), target, request, now_ms)
-    except HanseError as error:
-        return error
-    raise AssertionError("a failure that does not repeat")
-
-
-def _may_match(service: IndexService, target: Target, request: FieldCapsRequest, now_ms: int) -> bool:
-    body = SearchBody(query=request.index_filter)
-    for shard in service.shards:
-        with shard.reader() as reader:
-            shape = Shape(
-                service.name,
-                reader.mapping,
-                reader.schema,
-                service.metadata.settings,
-                target,
-                request.cluster_alias,
-                aliases=tuple(service.metadata.aliases),
+def matches_of(
+    indices: Indices, targets: Iterable[Target], request: FieldCapsRequest, shards: Shards | None = None
+) -> dict[str, bool | HanseError]:
+    """Judges the filter on the shards that serve here, or only on those named."""
+    now_ms = request.now_ms if request.now_ms is not None else int(datetime.now(UTC).timestamp() * 1000)
+    matches: dict[str, bool | HanseError] = {}
+    for target in targets:
+        if shards is not None and target.index not in shards:
+            continue
+        try:
+            service = indices.get(target.index)
+            searched = (
+                service.shards if shards is None else [service.shard(number) for number, _ in shards[target.index]]
             )
-            plan = build_plan(body, shape, reader.searcher, now_ms)
-            if not plan.hits.matches_none and engine.count(reader.searcher, plan.hits.query):
-                return True
-    return False
+            matches[target.index] = any(_may_match(service, shard, target, request, now_ms) for shard in searched)
+        except HanseError as error:
+            matches[target.index] = error
+    return matches
+
+
+def _may_match(service: IndexService, shard: Shard, target: Target, request: FieldCapsRequest, now_ms: int) -> bool:
+    body = SearchBody(query=request.index_filter)
+    with shard.reader() as reader:
+        shape = Shape(
+            service.name,
+            reader.mapping,
+            reader.schema,
+            service.metadata.settings,
+            target,
+            request.cluster_alias,
+            aliases=tuple(service.metadata.aliases),
+        )
+        plan = build_plan(body, shape, reader.searcher, now_ms)
+        return not plan.hits.matches_none and engine.count(reader.searcher, plan.hits.query) > 0
 
 
 def _capabilities(service: IndexService, target: Target, request: FieldCapsRequest) -> dict[str, FieldCapability]:
@@ -103,7 +127,7 @@ def _capabilities(service: IndexService, target: Target, request: FieldCapsReque
     return found
 
 
-def _all(mapping: Mapping, request: FieldCapsRequest) -> Iterator[tuple[str, FieldCapability]]:
+def _all(mapping: IndexMapping, request: FieldCapsRequest) -> Iterator[tuple[str, FieldCapability]]:
     filters = request.filters
     if "-metadata" not in filters:
         yield from _METADATA.items()

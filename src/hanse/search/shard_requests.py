@@ -11,8 +11,16 @@ from typing import Any
 
 import msgspec
 
-from hanse.search.request import SearchRequest, SearchResult
+from hanse.search.request import (
+    ExplainRequest,
+    FieldCapsRequest,
+    JsonResult,
+    SearchRequest,
+    SearchResult,
+    ValidateQueryRequest,
+)
 from hanse.transport.actions import Action, Empty, IndicesOptions, Scope
+from hanse.transport.wire_errors import WireError
 
 Shards = dict[str, tuple[tuple[int, int], ...]]
 
@@ -82,6 +90,46 @@ class FreedContexts(msgspec.Struct, frozen=True):
     shards: int
 
 
+class ExplainShard(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A document that lies there is to be explained."""
+
+    indices: tuple[str, ...]
+    explain: ExplainRequest
+    state_version: int
+    options: IndicesOptions = IndicesOptions()
+
+
+class ValidateShards(msgspec.Struct, frozen=True, omit_defaults=True):
+    indices: tuple[str, ...]
+    validate: ValidateQueryRequest
+    shards: Shards
+    state_version: int
+    options: IndicesOptions = IndicesOptions()
+
+
+class ValidatedShards(msgspec.Struct, frozen=True):
+    """What became of the query on each, as the answer shows it."""
+
+    explanations: list[dict[str, Any]]
+
+
+class FilterShards(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Asks whether anything in some shards may match the `index_filter` of a field_caps request."""
+
+    indices: tuple[str, ...]
+    field_caps: FieldCapsRequest
+    shards: Shards
+    state_version: int
+    options: IndicesOptions = IndicesOptions()
+
+
+class FilteredShards(msgspec.Struct, frozen=True):
+    """By index whether something matches, or why that cannot be said."""
+
+    matches: dict[str, bool]
+    errors: dict[str, WireError]
+
+
 SEARCH_SHARDS = Action("indices:data/read/search[phase/query]", SearchShards, SearchResult, Scope.INDEX, within=True)
 OPEN_SHARDS = Action("indices:data/read/open_point_in_time[s]", OpenShards, OpenedShards, Scope.INDEX, within=True)
 BEGIN_SCROLL = Action("indices:data/read/search[open_context]", OpenShards, OpenedShards, Scope.INDEX, within=True)
@@ -92,3 +140,6 @@ GO_ON = Action("indices:data/read/search[phase/fetch/scroll]", GoOn, Empty, Scop
 FREE_CONTEXTS = Action(
     "indices:data/read/search[free_context]", FreeContexts, FreedContexts, Scope.COMPOSITE, within=True
 )
+EXPLAIN_SHARD = Action("indices:data/read/explain[s]", ExplainShard, JsonResult, Scope.INDEX, within=True)
+VALIDATE_SHARDS = Action("indices:admin/validate/query[s]", ValidateShards, ValidatedShards, Scope.INDEX, within=True)
+FILTER_SHARDS = Action("indices:data/read/field_caps[s]", FilterShards, FilteredShards, Scope.INDEX, within=True)
