@@ -9,6 +9,7 @@ from hanse.index.administration.create import IndexCreator
 from hanse.index.administration.lifecycle import IndexLifecycle
 from hanse.index.administration.properties import IndexProperties
 from hanse.index.administration.rollover import RolloverAction
+from hanse.index.administration.search_shards import SearchShardsAction
 from hanse.index.administration.statistics import IndexStatistics
 from hanse.index.administration.template_actions import TemplateActions
 from hanse.index.service import Indices
@@ -41,6 +42,7 @@ def register(registry: ActionRegistry, cluster: ClusterService, indices: Indices
     registry.register(requests.GET_ALIASES, properties.get_aliases)
     registry.register(requests.UPDATE_ALIASES, properties.update_aliases)
     registry.register(requests.ROLLOVER, RolloverAction(cluster, indices).rollover)
+    registry.register(requests.SEARCH_SHARDS, SearchShardsAction(cluster, indices).search_shards)
     registry.register(requests.STATS, statistics.stats)
     registry.register(requests.SEGMENTS, statistics.segments)
     registry.register(requests.RECOVERY, statistics.recovery)
