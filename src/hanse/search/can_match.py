@@ -9,6 +9,7 @@ which are asked once for each state of the search index. Tests: tests/search/tes
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -54,6 +55,24 @@ def _takes_no_writes(settings: Any) -> bool:
     return any(str(settings.get(key)).lower() == "true" for key in _NO_WRITES)
 
 
+async def prefiltered(
+    views: Sequence[ShardView],
+    planned: list[Planned],
+    body: SearchBody,
+    request: SearchRequest,
+    now_ms: int,
+    *,
+    documents_on_loop_max: int,
+) -> tuple[list[Planned], int]:
+    """The shards to ask, and how many are skipped. Columns of longer shards are read in a thread."""
+    if not is_tried(body, request, [view.settings for view in views]):
+        return planned, 0
+    if any(one.view.reader.searcher.num_docs > documents_on_loop_max for one in planned if one.plan.context.has_ranges):
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, split, planned, body, request, now_ms)
+    return split(planned, body, request, now_ms)
+
+
 def split(planned: list[Planned], body: SearchBody, request: SearchRequest, now_ms: int) -> tuple[list[Planned], int]:
     """The shards to ask and how many are not; where nothing matches the first is asked for the answer's shape."""
     kept = [one for one in planned if _can_match(one.view, one.plan, body, request.cluster_alias, now_ms)]
@@ -72,8 +91,3 @@ def _can_match(view: ShardView, plan: Plan, body: SearchBody, cluster_alias: str
     except (HanseError, RequestRefusedError, ValueError):
         # The query itself will say what is wrong with it.
         return True
-
-
-def needs_thread(planned: Sequence[Planned], documents_max: int) -> bool:
-    """Whether columns have to be read that are too long for the event loop."""
-    return any(one.view.reader.searcher.num_docs > documents_max for one in planned if one.plan.context.has_ranges)

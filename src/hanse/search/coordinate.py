@@ -158,32 +158,11 @@ async def query_views(
     limit = body.from_ + body.size
     if not views:
         _check_without_index(body, request, now_ms)
-    planned: list[Planned] = []
-    for view in views:
-        started_ns = perf_counter_ns()
-        if len(request.body) > BODY_ON_LOOP_BYTES_MAX:
-            plan = await asyncio.get_running_loop().run_in_executor(
-                None, _planned, view, body, request.cluster_alias, now_ms, failures, limits.allows_expensive
-            )
-        else:
-            plan = _planned(view, body, request.cluster_alias, now_ms, failures, limits.allows_expensive)
-        if plan is not None:
-            planned.append(Planned(view, plan, perf_counter_ns() - started_ns))
-    planned, skipped = await _prefiltered(views, planned, body, request, now_ms)
-    answered: list[Answered] = []
-    pending = []
-    for one in planned:
-        if _is_short(one.view, one.plan, body, limit):
-            _take(_query(one, body, limit, limits.max_buckets), answered, failures)
-        else:
-            pending.append(one)
-    if pending:
-        loop = asyncio.get_running_loop()
-        outcomes = await asyncio.gather(
-            *(loop.run_in_executor(None, _query, one, body, limit, limits.max_buckets) for one in pending)
-        )
-        for outcome in outcomes:
-            _take(outcome, answered, failures)
+    planned = await _plans(views, body, request, now_ms, limits.allows_expensive, failures)
+    planned, skipped = await can_match.prefiltered(
+        views, planned, body, request, now_ms, documents_on_loop_max=DOCUMENTS_ON_LOOP_MAX
+    )
+    answered = await _answers(planned, body, limit, limits.max_buckets, failures)
     result = await _reduced(answered, failures, skipped, body, request)
     result.max_buckets = limits.max_buckets
     if body.profile:
@@ -195,16 +174,46 @@ async def query_views(
     return result
 
 
-async def _prefiltered(
-    views: Sequence[ShardView], planned: list[Planned], body: SearchBody, request: SearchRequest, now_ms: int
-) -> tuple[list[Planned], int]:
-    """The shards to ask, and how many are skipped because nothing in them can match."""
-    if not can_match.is_tried(body, request, [view.settings for view in views]):
-        return planned, 0
-    if can_match.needs_thread(planned, DOCUMENTS_ON_LOOP_MAX):
+async def _plans(
+    views: Sequence[ShardView],
+    body: SearchBody,
+    request: SearchRequest,
+    now_ms: int,
+    allows_expensive: bool,
+    failures: list[ShardFailure],
+) -> list[Planned]:
+    planned = []
+    for view in views:
+        started_ns = perf_counter_ns()
+        arguments = (view, body, request.cluster_alias, now_ms, failures, allows_expensive)
+        if len(request.body) > BODY_ON_LOOP_BYTES_MAX:
+            plan = await asyncio.get_running_loop().run_in_executor(None, _planned, *arguments)
+        else:
+            plan = _planned(*arguments)
+        if plan is not None:
+            planned.append(Planned(view, plan, perf_counter_ns() - started_ns))
+    return planned
+
+
+async def _answers(
+    planned: Sequence[Planned], body: SearchBody, limit: int, max_buckets: int, failures: list[ShardFailure]
+) -> list[Answered]:
+    """The query phase: short work at once, the rest side by side in threads."""
+    answered: list[Answered] = []
+    pending = []
+    for one in planned:
+        if _is_short(one.view, one.plan, body, limit):
+            _take(_query(one, body, limit, max_buckets), answered, failures)
+        else:
+            pending.append(one)
+    if pending:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, can_match.split, planned, body, request, now_ms)
-    return can_match.split(planned, body, request, now_ms)
+        outcomes = await asyncio.gather(
+            *(loop.run_in_executor(None, _query, one, body, limit, max_buckets) for one in pending)
+        )
+        for outcome in outcomes:
+            _take(outcome, answered, failures)
+    return answered
 
 
 async def _again(

@@ -105,6 +105,18 @@ async def test_composite_pages_visit_every_key_once(shelves: Library, fields: li
     assert paged == whole
 
 
+async def test_inside_a_bucket_documents_are_counted_and_not_their_values(books: Library) -> None:
+    await books.add("a", [{"n": [1, 2, 7]}, {"n": 2}, {"n": [2, 3]}])
+    below = {"aggs": {"where": {"terms": {"field": "_index"}}}}
+    for outer in (
+        {"histogram": {"field": "n", "interval": 5}},
+        {"range": {"field": "n", "ranges": [{"to": 5}, {"from": 5}]}},
+        {"composite": {"sources": [{"n": {"histogram": {"field": "n", "interval": 5}}}]}},
+    ):
+        found = await aggregate(books, {**outer, **below})
+        assert [counts(bucket["where"]) for bucket in found["buckets"]] == [[("a", 3)], [("a", 1)]]
+
+
 async def test_of_a_remote_cluster_the_name_has_the_alias(shelves: Library) -> None:
     request = shelves.request("b", {"size": 1, "sort": ["_index"], "aggs": {"i": {"terms": {"field": "_index"}}}})
     result = await shelves.run(msgspec.structs.replace(request, cluster_alias="berlin"))

@@ -10,6 +10,7 @@ from hanse.index.administration.create import IndexCreator
 from hanse.index.administration.lifecycle import IndexLifecycle
 from hanse.index.administration.properties import IndexProperties
 from hanse.index.administration.rollover import RolloverAction
+from hanse.index.administration.search_shards import SearchShardsAction
 from hanse.index.administration.statistics import IndexStatistics
 from hanse.index.administration.template_actions import TemplateActions
 from hanse.index.refreshing import Refreshing
@@ -50,6 +51,7 @@ def register(
     registry.register(requests.GET_ALIASES, properties.get_aliases)
     registry.register(requests.UPDATE_ALIASES, properties.update_aliases)
     registry.register(requests.ROLLOVER, RolloverAction(cluster, indices, broadcast).rollover)
+    registry.register(requests.SEARCH_SHARDS, SearchShardsAction(cluster, indices).search_shards)
     registry.register(requests.ANALYZE, AnalyzeAction(cluster).analyze)
     registry.register(requests.PUT_INDEX_TEMPLATE, templates.put_composable)
     registry.register(requests.GET_INDEX_TEMPLATE, templates.get_composable)

@@ -89,6 +89,12 @@ class Rollover(msgspec.Struct, frozen=True, omit_defaults=True):
     options: IndicesOptions = STRICT
 
 
+class SearchShards(msgspec.Struct, frozen=True, omit_defaults=True):
+    indices: tuple[str, ...] = ()
+    options: IndicesOptions = IndicesOptions()
+    routing: str | None = None
+
+
 class GetAliases(msgspec.Struct, frozen=True, omit_defaults=True):
     indices: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
@@ -163,6 +169,7 @@ GET_ALIASES = Action("indices:admin/aliases/get", GetAliases, dict, Scope.INDEX)
 UPDATE_ALIASES = Action("indices:admin/aliases", UpdateAliases, Acknowledged, Scope.INDEX)
 ROLLOVER = Action("indices:admin/rollover", Rollover, dict, Scope.INDEX)
 RESOLVE = Action("indices:admin/resolve/index", ByNames, dict, Scope.INDEX, crosses=True)
+SEARCH_SHARDS = Action("indices:admin/shards/search_shards", SearchShards, dict, Scope.INDEX)
 STATS = Action("indices:monitor/stats", Stats, dict, Scope.INDEX)
 SEGMENTS = Action("indices:monitor/segments", ByNames, dict, Scope.INDEX)
 RECOVERY = Action("indices:monitor/recovery", Recovery, dict, Scope.INDEX)

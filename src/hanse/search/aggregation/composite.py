@@ -190,6 +190,11 @@ class Composite(BucketAggregation):
                     raise IllegalArgumentError(f"Missing value for [after.{source_name}]")
         return cls(name=name, sources=sources, size=size, after=after)
 
+    @property
+    def counts_documents(self) -> bool:
+        """tantivy counts a document once for each of its values that a histogram puts into the same bucket."""
+        return all(source.histogram is None for source in self.sources)
+
     # -- on a shard ------------------------------------------------------------------------------------------------
 
     def ask(self, scope: Scope) -> Native | None:

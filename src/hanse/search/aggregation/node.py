@@ -164,6 +164,14 @@ class BucketAggregation(Aggregation):
     takes_children: ClassVar[bool] = True
     is_multi_bucket: ClassVar[bool] = True
 
+    @property
+    def counts_documents(self) -> bool:
+        """Whether a raw bucket's count is that of the documents its condition selects, which saves counting them."""
+        return True
+
+    def _inside(self, scope: Scope, bucket: RawBucket) -> Scope:
+        return scope.narrow(bucket.condition, bucket.doc_count if self.counts_documents else None)
+
     def ask(self, scope: Scope) -> Native | None:
         raise NotImplementedError(self.type)
 
@@ -207,7 +215,7 @@ class BucketAggregation(Aggregation):
 
     def child_partial(self, scope: Scope, bucket: RawBucket, child: Aggregation) -> Partial:
         """A child's partial inside a bucket: from tantivy's answer where it is there, else collected."""
-        inner = scope.narrow(bucket.condition, bucket.doc_count)
+        inner = self._inside(scope, bucket)
         parts = parts_of(bucket.answers, child.name)
         return child.read(inner, parts) if parts else collect_level([child], inner)[child.name]
 
@@ -219,7 +227,7 @@ class BucketAggregation(Aggregation):
     def _children_of(self, scope: Scope, bucket: RawBucket) -> dict[str, Partial]:
         if not self.children:
             return {}
-        inner = scope.narrow(bucket.condition, bucket.doc_count)
+        inner = self._inside(scope, bucket)
         partials: dict[str, Partial] = {}
         rest = []
         for child in self.children:
