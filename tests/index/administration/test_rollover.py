@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.several_nodes import several_nodes
 
-from hanse.errors import ClusterBlockError, HanseError, InvalidIndexNameError, ResourceAlreadyExistsError
+from hanse.errors import (
+    ClusterBlockError,
+    HanseError,
+    InvalidIndexNameError,
+    NodeDisconnectedError,
+    ResourceAlreadyExistsError,
+)
 from hanse.index.administration.requests import ROLLOVER, Rollover
 from hanse.index.administration.rollover import Measures, evaluate, is_due, next_name
 from hanse.index.writing import WriteOp
@@ -113,3 +121,33 @@ def test_conditions_that_make_no_sense(conditions: Any) -> None:
     with pytest.raises(HanseError) as refused:
         evaluate(conditions, MEASURES)
     assert refused.value.status == 400
+
+
+async def test_primaries_are_measured_wherever_they_are(tmp_path: Path) -> None:
+    async with several_nodes(tmp_path) as cluster:
+        await cluster.create("logs-1", aliases={"logs": {}}, replicas=1)
+        await cluster.write("logs", [{"n": n} for n in range(30)])
+        conditions = {"max_docs": 30, "min_size": "1b", "min_primary_shard_docs": 31}
+        for node in range(3):
+            asked = Rollover(("logs",), {"conditions": conditions}, dry_run=True)
+            assert (await cluster.run(ROLLOVER, asked, node))["conditions"] == {
+                "[max_docs: 30]": True, "[min_size: 1b]": True, "[min_primary_shard_docs: 31]": False
+            }  # fmt: skip
+        over = await cluster.run(ROLLOVER, Rollover(("logs",), {"conditions": {"max_docs": 31}}), 1)
+        assert over["rolled_over"] is False
+        done = await cluster.run(ROLLOVER, Rollover(("logs",), {"conditions": {"max_docs": 30}}), 2)
+        assert (done["rolled_over"], done["shards_acknowledged"]) == (True, True)
+        assert "logs" in cluster.nodes[0].cluster.state.indices["logs-000002"].aliases
+
+
+async def test_a_node_that_does_not_say_how_much_it_has_is_an_error(tmp_path: Path) -> None:
+    async with several_nodes(tmp_path) as cluster:
+        await cluster.create("logs-1", aliases={"logs": {}})
+
+        async def refuse(*_: Any) -> bytes:
+            raise NodeDisconnectedError("the node was cut off")
+
+        cluster.nodes[2].gate.run_encoded = refuse
+        with pytest.raises(NodeDisconnectedError):
+            await cluster.run(ROLLOVER, Rollover(("logs",), {"conditions": {"max_docs": 1}}))
+        assert (await cluster.run(ROLLOVER, Rollover(("logs",), dry_run=True)))["new_index"] == "logs-000002"

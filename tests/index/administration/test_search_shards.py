@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+from tests.several_nodes import several_nodes
 
 from hanse.index.administration.requests import SEARCH_SHARDS, SearchShards
 
@@ -35,3 +38,15 @@ async def test_aliases_are_named_with_what_they_filter(here: Administration) -> 
     both = (await asked(here, "one", "two"))["indices"]["a"]
     assert both == {"aliases": ["one", "two"], "filter": {"bool": {"should": [ONE, TWO]}}}
     assert "filter" not in (await asked(here, "one", "plain"))["indices"]["a"]
+
+
+async def test_every_copy_of_every_shard_is_told_by_any_node(tmp_path: Path) -> None:
+    async with several_nodes(tmp_path) as cluster:
+        await cluster.create("b", shards=4, replicas=1)
+        ids = [node.id for node in cluster.nodes]
+        held = [{ids[number] for number in numbers} for numbers in cluster.holders("b")]
+        for node in range(3):
+            answer = await cluster.run(SEARCH_SHARDS, SearchShards(("b",)), node)
+            assert [{copy["node"] for copy in copies} for copies in answer["shards"]] == held
+            assert [[copy["primary"] for copy in copies] for copies in answer["shards"]] == [[True, False]] * 4
+            assert set(answer["nodes"]) == set(ids)
