@@ -28,14 +28,14 @@ class HanseError(Exception):
         reason: str,
         *,
         caused_by: HanseError | None = None,
-        root_causes: Sequence[HanseError] = (),
+        root_causes: Sequence[HanseError] | None = None,
         headers: Mapping[str, Sequence[str]] | None = None,
         **metadata: Any,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.caused_by = caused_by
-        self.root_causes = tuple(root_causes) or (self,)
+        self.root_causes = (self,) if root_causes is None else tuple(root_causes)
         self.headers: dict[str, list[str]] = {name: list(values) for name, values in (headers or {}).items()}
         self.metadata: dict[str, Any] = metadata
         self.name = type(self).type
@@ -200,7 +200,7 @@ class ClusterBlockError(HanseError):
 
 
 class SecurityError(HanseError):
-    """401 or 403; the gate alone raises it."""
+    """401 or 403; the gate raises it, and whoever cannot do what it granted under the rules it attached."""
 
     type = "security_exception"
     status = 403
@@ -279,10 +279,11 @@ class TooManyBucketsError(AggregationExecutionError):
 
     @classmethod
     def of(cls, max_buckets: int, wanted: int | None = None) -> TooManyBucketsError:
+        """`wanted` is how many were asked for, where the request says so."""
+        found = "this number of buckets was exceeded" if wanted is None else f"was [{wanted}]"
         return cls(
-            f"Trying to create too many buckets. Must be less than or equal to: [{max_buckets}] but was "
-            f"[{wanted or max_buckets + 1}]. This limit can be set by changing the [search.max_buckets] cluster level "
-            "setting.",
+            f"Trying to create too many buckets. Must be less than or equal to: [{max_buckets}] but {found}. "
+            "This limit can be set by changing the [search.max_buckets] cluster level setting.",
             max_buckets=max_buckets,
         )
 
@@ -299,8 +300,19 @@ class QueryShardError(HanseError):
     status = 400
 
 
+class ExpensiveQueryError(HanseError):
+    """A query that `search.allow_expensive_queries` forbids. Elasticsearch says so with its plainest type."""
+
+    status = 400
+
+
 class RejectedExecutionError(HanseError):
     type = "es_rejected_execution_exception"
+    status = 429
+
+
+class TimeoutElapsedError(HanseError):
+    type = "timeout_exception"
     status = 429
 
 

@@ -44,6 +44,7 @@ from hanse.index.refreshing import Refreshing
 from hanse.index.service import Indices
 from hanse.remote import health as remote_health
 from hanse.remote import nodes as remote_nodes
+from hanse.remote import resolve_cluster
 from hanse.remote import search as remote_search
 from hanse.remote import status as remote_status
 from hanse.remote.registry import RemoteClusters
@@ -61,6 +62,7 @@ from hanse.search.contexts import Contexts
 from hanse.search.copies import Copies
 from hanse.search.distribute import Distribution
 from hanse.search.document_view import SecuredDocumentView
+from hanse.search.limits import SearchLimits, validate_search_limits
 from hanse.search.shard_questions import ShardQuestions
 from hanse.security import setup as security_setup
 from hanse.security.bootstrap import ensure_elastic_password
@@ -158,6 +160,7 @@ class Node:
             has_pki_realm=bool(pki_realm_names(settings)),
         )
         validate_remote_settings(settings)
+        validate_search_limits(settings)
 
     def _contexts(self, layer: str, config_dir: Path, secure: Mapping[str, str]) -> TlsContexts | None:
         """TLS of a layer; without security there is none, as in Elasticsearch."""
@@ -311,7 +314,8 @@ class Node:
             ask=lambda node, action, request, timeout_s: self.nodes.call(node, action, request, timeout_s=timeout_s),
         )
         CopyActions(self.indices).register(self.actions)
-        self.contexts = Contexts()
+        self._search_limits = SearchLimits.of(self._effective_settings())
+        self.contexts = Contexts(limits=lambda: self._search_limits)
         self._closers.append(self.contexts.close)
         self._primaries = primaries = Primaries(
             self.cluster, self.indices, self.nodes, lambda: self.membership.is_in_touch
@@ -334,7 +338,7 @@ class Node:
             self.settings,
             self._registry_of_settings,
             version=version,
-            validators=(validate_remote_settings,),
+            validators=(validate_remote_settings, validate_search_limits),
             after_update=self._verify_remotes,
         )
         cluster_administration.register(self.actions, self.cluster, administration)
@@ -430,6 +434,8 @@ class Node:
         remote_nodes.register(self.actions, lambda: list(self.cluster.state.nodes.values()))
         remote_status.register(self.actions, self.remotes)
         remote_search.register(self.actions, self.cluster, self.remotes, self.distribution, self.shard_questions)
+        version = self.settings.read(declared.COMPATIBILITY_VERSION)
+        resolve_cluster.register(self.actions, self.remotes, version)
         leader.register(self.actions, self._primaries, self._tasks)
         follow_actions.register(self.actions, actions)
         auto_follow_actions.register(self.actions, self.auto_follow)
@@ -445,6 +451,7 @@ class Node:
         if old.persistent != new.persistent or old.transient != new.transient:
             self.remotes.apply(self._effective_settings())
             self._peers.apply_settings(self._effective_settings())
+            self._search_limits = SearchLimits.of(self._effective_settings())
 
     async def _verify_remotes(self, update: UpdateSettings) -> list[str]:
         aliases = configured_aliases(update.persistent, update.transient)

@@ -57,6 +57,47 @@ async def test_aggregations_merge(pair: Pair) -> None:
     ]
 
 
+async def test_aggregations_on_index_tell_the_clusters_apart(pair: Pair) -> None:
+    body = {"size": 0, "aggs": {"of": {"terms": {"field": "_index"}}, "how_many": {"cardinality": {"field": "_index"}}}}
+    aggregations = (await pair[0].search("logs,there:logs", body))["aggregations"]
+    assert [(bucket["key"], bucket["doc_count"]) for bucket in aggregations["of"]["buckets"]] == [
+        ("logs", 2),
+        ("there:logs", 2),
+    ]
+    assert aggregations["how_many"] == {"value": 2}
+
+
+IN_2017 = {"query": {"range": {"at": {"gte": "2017-01-01", "lt": "2018-01-01"}}}}
+IN_2016 = {"query": {"range": {"at": {"gte": "2016-01-01", "lt": "2017-01-01"}}}}
+IN_1999 = {"query": {"range": {"at": {"lt": "2000-01-01"}}}}
+
+
+async def test_without_minimized_round_trips_all_shards_are_those_of_one_search(pair: Pair) -> None:
+    here, there = pair
+    for cluster, at in ((here, "2017-05-01"), (there, "2016-05-01")):
+        await cluster.create("days")
+        await cluster.write("days", "1", at=at)
+    options = {"ccs_minimize_roundtrips": "false", "pre_filter_shard_size": 1}
+    for body, name in ((IN_2017, "days"), (IN_2016, "there:days")):
+        answer = await here.search("days,there:days", body, **options)
+        assert [hit["_index"] for hit in answer["hits"]["hits"]] == [name]
+        assert answer["_shards"] == {"total": 2, "successful": 2, "skipped": 1, "failed": 0}
+        assert "num_reduce_phases" not in answer
+    nothing = await here.search("days,there:days", IN_1999, **options)
+    assert (nothing["_shards"]["skipped"], nothing["hits"]["total"]["value"]) == (1, 0)
+    # Each on its own terms: one shard is not more than one.
+    answer = await here.search("days,there:days", IN_2017, pre_filter_shard_size=1)
+    assert (answer["_shards"]["skipped"], answer["num_reduce_phases"]) == (0, 3)
+
+
+async def test_a_profile_names_the_shards_of_all_clusters(pair: Pair) -> None:
+    for expression, indices in (("logs,there:logs", ["logs", "there:logs"]), ("there:logs", ["there:logs"])):
+        shards = (await pair[0].search(expression, {"profile": True}))["profile"]["shards"]
+        assert [shard["id"].split("][")[1] for shard in shards] == indices
+        assert shards[-1]["cluster"] == "there"
+        assert all(shard["searches"][0]["query"][0]["time_in_nanos"] > 0 for shard in shards)
+
+
 async def test_one_remote_alone_reduces_for_itself(pair: Pair) -> None:
     answer = await pair[0].search("there:lo*", {"sort": ["n"], "from": 1, "size": 1})
     assert [hit["_id"] for hit in answer["hits"]["hits"]] == ["4"]
@@ -105,6 +146,15 @@ async def test_a_lost_cluster_fails_the_search_or_is_skipped(pair: Pair, express
     assert failure["shard"] == -1
     assert failure["reason"]["type"]
     assert [hit["_id"] for hit in answer["hits"]["hits"]] == (["1", "3"] if "," in expression else [])
+
+
+@pytest.mark.parametrize("expression", ["logs", "there:logs", "logs,there:logs"])
+async def test_runtime_fields_are_refused_wherever_they_are_asked_for(pair: Pair, expression: str) -> None:
+    request = FieldCapsRequest(tuple(expression.split(",")), fields=("n",), runtime_mappings={"n": {"type": "keyword"}})
+    with pytest.raises(HanseError) as raised:
+        await pair[0].run(FIELD_CAPS, request)
+    cause = raised.value.caused_by or raised.value
+    assert (raised.value.status, cause.reason) == (400, "[runtime_mappings] is not supported")
 
 
 async def test_field_caps_of_both_and_of_one_that_fails(pair: Pair) -> None:

@@ -189,3 +189,20 @@ def test_explain_an_allocation(client: Client, index: str) -> None:
         assert refused.status == 400
         assert reason in refused.reason
     assert client.call("POST", "/_cluster/allocation/explain", asked | {"index": "nothing"}).status == 404
+
+
+def test_resolving_clusters(client: Client, index: str) -> None:
+    client.call("PUT", f"/{index}")
+    found = client.call("GET", f"/_resolve/cluster/{index}*").json
+    assert found["(local)"]["matching_indices"] is True
+    gone = client.call("GET", "/_resolve/cluster/gone").json
+    assert gone == {"(local)": {"connected": True, "skip_unavailable": False, "error": "no such index [gone]"}}
+    gone = client.call("GET", "/_resolve/cluster/gone?ignore_unavailable=true").json
+    assert gone["(local)"]["matching_indices"] is False
+    assert client.call("GET", "/_resolve/cluster?timeout=5s").json == {}
+    refused = client.call("GET", "/_resolve/cluster?expand_wildcards=all")
+    assert (refused.status, refused.reason) == (
+        400,
+        "No index options are allowed on _resolve/cluster when no index expression is specified, but received: "
+        "[expand_wildcards]",
+    )

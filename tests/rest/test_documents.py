@@ -215,3 +215,10 @@ def test_a_document_that_cannot_be_mapped(client: Client, index: str) -> None:
     assert refused.json["error"]["type"] == "document_parsing_exception"
     assert client.call("PUT", f"/{index}/_doc/1", b'{"n": 1').status == 400
     assert client.call("PUT", f"/{index}/_doc/1", b"[1]").status == 400
+
+
+@pytest.mark.parametrize("name", ["version", "if_seq_no", "if_primary_term"])
+def test_what_counts_writes_is_a_long(client: Client, index: str, name: str) -> None:
+    refused = client.call("PUT", f"/{index}/_doc/1?{name}=abc", {})
+    assert (refused.status, refused.json["error"]["type"]) == (400, "illegal_argument_exception")
+    assert refused.reason == f"Failed to parse long parameter [{name}] with value [abc]"

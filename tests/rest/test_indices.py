@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.rest.conftest import Client
+from tests.rest.conftest import Answer, Client
 
 
 def ok(answer: Any) -> Any:
@@ -191,3 +191,22 @@ def test_names_with_an_underscore_are_no_indices(client: Client, path: str) -> N
     answer = client.call("PUT", path)
     assert answer.status == 400
     assert "must not start with '_'" in answer.reason or "invalid_index_name" in str(answer.json)
+
+
+def test_a_right_on_an_alias_rolls_it_over_but_chooses_no_name(client: Client, index: str) -> None:
+    alias = f"{index}-alias"
+    client.call("PUT", f"/{index}-1", {"aliases": {alias: {"is_write_index": True}}})
+    client.call("PUT", "/_security/role/roller", {"indices": [{"names": [alias], "privileges": ["manage", "write"]}]})
+    client.call("PUT", "/_security/user/roller", {"password": "long-enough", "roles": ["roller"]})
+
+    def roll(path: str = "", body: Any = None) -> Answer:
+        return client.call("POST", f"/{alias}/_rollover{path}", body, user="roller:long-enough")
+
+    assert roll(f"/{index}-chosen").status == 403
+    assert roll("", {"aliases": {"further": {}}}).status == 403
+    assert roll("?dry_run=true").json["rolled_over"] is False
+    assert roll().json["new_index"] == f"{index}-000002"
+    written = client.call("PUT", f"/{alias}/_doc/1", {}, user="roller:long-enough")
+    assert (written.status, written.json["_index"]) == (201, f"{index}-000002")
+    for name in (f"{index}-1", f"{index}-000002"):
+        client.call("DELETE", f"/{name}")

@@ -72,8 +72,21 @@ def test_numbers_and_times() -> None:
     with pytest.raises(IllegalArgumentError) as error:
         asked.integer("bad")
     assert error.value.reason == "Failed to parse int parameter [bad] with value [1x]"
+    assert error.value.caused_by is not None
+    assert (error.value.caused_by.name, error.value.caused_by.reason) == (
+        "number_format_exception",
+        'For input string: "1x"',
+    )
     with pytest.raises(IllegalArgumentError, match="failed to parse setting"):
         asked.time_s("worse", 1.0)
+
+
+def test_versions_and_sequence_numbers_have_64_bits() -> None:
+    asked = request(version="9223372036854775807", if_seq_no="9223372036854775808", size="2147483648")
+    assert (asked.long("version"), asked.long("none")) == (2**63 - 1, None)
+    for name, kind, read in (("if_seq_no", "long", asked.long), ("size", "int", asked.integer)):
+        with pytest.raises(IllegalArgumentError, match=rf"Failed to parse {kind} parameter \[{name}\] with value"):
+            read(name)
 
 
 def test_names_come_from_the_path_or_the_query() -> None:

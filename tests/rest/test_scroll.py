@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.rest.conftest import Client
+from tests.rest.conftest import Answer, Client
 
 
 @pytest.fixture
@@ -50,3 +50,33 @@ def test_refusals(client: Client, filled: str) -> None:
     assert client.call("DELETE", "/_search/scroll").reason == "Validation Failed: 1: no scroll ids specified;"
     assert client.call("POST", "/_search/scroll", {"scroll_id": "x", "y": 1}).status == 400
     assert client.call("DELETE", "/_pit", {}).status == 400
+
+
+def test_no_context_may_live_longer_than_the_cluster_allows(client: Client, filled: str) -> None:
+    def limit(default: str | None, most: str | None) -> Answer:
+        wanted = {"search.default_keep_alive": default, "search.max_keep_alive": most}
+        return client.call("PUT", "/_cluster/settings", {"persistent": wanted})
+
+    too_long = (
+        "Keep alive for request ({}) is too large. It must be less than ({}). This limit can be set by changing the "
+        "[search.max_keep_alive] cluster level setting."
+    )
+    try:
+        for path in (f"/{filled}/_search?scroll=2d", f"/{filled}/_pit?keep_alive=2d"):
+            refused = client.call("POST", path)
+            assert (refused.status, refused.reason) == (400, too_long.format("2d", "1d"))
+        assert limit("1m", "1m").status == 200
+        for path in (f"/{filled}/_search?scroll=2m", f"/{filled}/_pit?keep_alive=2m"):
+            assert client.call("POST", path).reason == too_long.format("2m", "1m")
+        page = client.call("POST", f"/{filled}/_search?scroll=1m&size=1").json
+        assert client.call("POST", "/_search/scroll", {"scroll_id": page["_scroll_id"], "scroll": "3m"}).status == 400
+        pit = client.call("POST", f"/{filled}/_pit?keep_alive=1m").json["id"]
+        assert client.call("POST", "/_search", {"pit": {"id": pit, "keep_alive": "2m"}}).status == 400
+        refused = limit("2m", "1m")
+        assert (refused.status, refused.json["error"]["type"]) == (400, "illegal_argument_exception")
+        assert refused.reason == (
+            "Default keep alive setting for request [search.default_keep_alive](2m) should be smaller than max keep "
+            "alive [search.max_keep_alive](1m)."
+        )
+    finally:
+        assert limit(None, None).status == 200

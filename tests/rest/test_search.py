@@ -85,3 +85,33 @@ def test_malformed_bodies(client: Client, filled: str) -> None:
 def test_lone_remote_clusters_are_unknown(client: Client) -> None:
     answer = client.call("GET", "/berlin:books/_search")
     assert (answer.status, answer.reason) == (404, "no such remote cluster: [berlin]")
+
+
+def test_the_buckets_of_an_answer_are_limited(client: Client, index: str) -> None:
+    lines = [line for number in range(5) for line in ({"index": {}}, {"n": number})]
+    client.bulk(*lines, path=f"/{index}/_bulk?refresh=true")
+    by_number = {"size": 0, "aggs": {"by": {"terms": {"field": "n"}}}}
+    composite = {"size": 0, "aggs": {"by": {"composite": {"size": 5, "sources": [{"n": {"terms": {"field": "n"}}}]}}}}
+    try:
+        client.call("PUT", "/_cluster/settings", {"persistent": {"search.max_buckets": 4}})
+        refused = client.call("POST", f"/{index}/_search", by_number)
+        assert refused.status == 400
+        error = refused.json["error"]
+        assert (error["type"], error["root_cause"], error["failed_shards"]) == (
+            "search_phase_execution_exception",
+            [],
+            [],
+        )
+        assert error["caused_by"] == {
+            "type": "too_many_buckets_exception",
+            "reason": "Trying to create too many buckets. Must be less than or equal to: [4] but this number of "
+            "buckets was exceeded. This limit can be set by changing the [search.max_buckets] cluster level setting.",
+            "max_buckets": 4,
+        }
+        at_once = client.call("POST", f"/{index}/_search", composite)
+        assert (at_once.status, at_once.json["error"]["root_cause"][0]["type"]) == (400, "too_many_buckets_exception")
+        several = client.bulk({"index": index}, by_number, {"index": index}, {"size": 0}, path="/_msearch").json
+        assert [item["status"] for item in several["responses"]] == [400, 200]
+    finally:
+        client.call("PUT", "/_cluster/settings", {"persistent": {"search.max_buckets": None}})
+    assert len(client.call("POST", f"/{index}/_search", by_number).json["aggregations"]["by"]["buckets"]) == 5

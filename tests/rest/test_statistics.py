@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.rest.conftest import Client
 
 from hanse.errors import IllegalArgumentError
 from hanse.rest.statistics import check_level, chosen_statistics, node_statistics
@@ -64,3 +65,24 @@ def test_levels_that_are_refused() -> None:
 def test_of_one_node(level: str, extra: list[str]) -> None:
     stats = {**BOTH, "indices": {"a": BOTH}}
     assert list(node_statistics(stats, ("docs",), level)) == ["docs", *extra]
+
+
+def test_searches_are_counted_by_the_groups_they_name(client: Client, index: str) -> None:
+    client.call("PUT", f"/{index}/_doc/1?refresh=true", {"x": 1})
+    client.call("POST", f"/{index}/_search", {"stats": ["bar", "baz"]})
+    client.call("POST", f"/{index}/_search", {"stats": ["bar"], "size": 0})
+
+    def groups(asked: str, metric: str = "") -> Any:
+        stats = client.call("GET", f"/{index}/_stats{metric}{asked}").json["indices"][index]
+        return stats["total"]["search"].get("groups")
+
+    assert groups("") is None
+    assert groups("?groups=none") is None
+    both = groups("?groups=*", "/search")
+    assert {name: (counted["query_total"], counted["fetch_total"]) for name, counted in both.items()} == {
+        "bar": (2, 1),
+        "baz": (1, 1),
+    }
+    assert list(groups("?groups=*r")) == ["bar"]
+    nodes = client.call("GET", "/_nodes/stats/indices").json["nodes"]
+    assert all("groups" not in node["indices"]["search"] for node in nodes.values())

@@ -62,6 +62,13 @@ async def test_validation(filled: Library) -> None:
     assert "explanation" in (await validated(filled, q="t:fox", explain=True))["explanations"][0]
 
 
+async def test_validation_does_not_show_the_query_of_a_role(filled: Library) -> None:
+    filled.access["b"] = Access(documents=(({"term": {"n": 4711}},),))
+    shown = (await validated(filled, q="t:fox", explain=True))["explanations"][0]["explanation"]
+    assert "fox" in shown
+    assert "4711" not in shown
+
+
 async def explained(books: Library, id: str, query: Any, **members: Any) -> tuple[int, dict[str, Any]]:
     body = orjson.dumps({"query": query}) if query is not None else b""
     request = ExplainRequest(indices=("b",), id=id, body=body, **members)

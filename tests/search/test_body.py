@@ -50,6 +50,8 @@ def test_source_parameters() -> None:
             IllegalArgumentError,
             "[track_total_hits] parameter must be positive or equals to -1, got -2",
         ),
+        ({"search_after": [1]}, IllegalArgumentError, "Sort must contain at least one field."),
+        ({"sort": ["_score"], "search_after": [1]}, IllegalArgumentError, "Sort must contain at least one field."),
         ({"sort": ["a"], "search_after": [1, 2]}, IllegalArgumentError, "search_after has 2 value(s) but sort has 1."),
         ({"script_fields": {"x": {}}}, IllegalArgumentError, "[script_fields] is not supported"),
         (

@@ -12,6 +12,7 @@ from hanse.errors import HanseError, IllegalArgumentError, SearchPhaseExecutionE
 from hanse.index.writing import WriteOp
 from hanse.search import pit_id
 from hanse.search.contexts import Contexts, TooManyScrollContextsError
+from hanse.search.limits import SearchLimits
 from hanse.search.request import ClearScrollRequest, ClosePitRequest, OpenPitRequest, ScrollRequest
 from hanse.transport.actions import Access
 
@@ -125,7 +126,7 @@ async def test_contexts_expire_and_release_their_views(books: Library) -> None:
 
 async def test_limits(books: Library) -> None:
     await books.add("b", [{"n": 1}])
-    books.contexts = Contexts(keep_alive_max_s=lambda: 60, scrolls_max=lambda: 1)
+    books.contexts = Contexts(limits=lambda: SearchLimits(keep_alive_max_s=60, scrolls_max=1))
     with pytest.raises(
         IllegalArgumentError, match=r"Keep alive for request \(2m\) is too large. It must be less than \(1m\)"
     ):

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from tests.search.searching import Library
 
-from hanse.errors import ActionRequestValidationError, QueryShardError
+from hanse.errors import ActionRequestValidationError, IllegalArgumentError, QueryShardError
 from hanse.search.field_caps import field_caps_local, merge_field_caps, render
 from hanse.search.request import FieldCapsRequest
 from hanse.transport.actions import Access, FieldRule
@@ -98,3 +98,6 @@ async def test_what_is_refused(filled: Library) -> None:
         await caps(filled, "one")
     with pytest.raises(QueryShardError):
         await caps(filled, "one", "*", index_filter={"term": {"b": "abc"}})
+    with pytest.raises(IllegalArgumentError, match=r"\[runtime_mappings\] is not supported"):
+        await caps(filled, "one", "*", runtime_mappings={"b": {"type": "keyword"}})
+    assert (await caps(filled, "one", "b", runtime_mappings={}))["indices"] == ["one"]

@@ -11,6 +11,7 @@ from tests.search.searching import Library
 from hanse.errors import IllegalArgumentError, ParsingError
 from hanse.index.document_requests import GET, GetDocument, GotDocument
 from hanse.search.coordinate import search_local
+from hanse.search.request import SearchResult
 from hanse.transport.actions import Action
 
 GotOrSearched = Any
@@ -25,7 +26,7 @@ async def filled(books: Library) -> Library:
     return books
 
 
-async def found(books: Library, index: str, query: dict[str, Any]) -> list[str]:
+async def searched(books: Library, index: str, body: dict[str, Any]) -> SearchResult:
     """Runs with a GET action in place of the gate's."""
 
     async def run(action: Action[Any, Any], request: GetDocument) -> GotOrSearched:
@@ -36,7 +37,11 @@ async def found(books: Library, index: str, query: dict[str, Any]) -> list[str]:
         return GotDocument(request.indices[0], request.id, True, source=stored.source)
 
     call = msgspec.structs.replace(books.call([index]), run=run)
-    result = await search_local(books.indices, call, books.request(index, {"query": query}))
+    return await search_local(books.indices, call, books.request(index, body))
+
+
+async def found(books: Library, index: str, query: dict[str, Any]) -> list[str]:
+    result = await searched(books, index, {"query": query})
     import orjson
 
     return sorted(orjson.loads(hit.json)["_id"] for hit in result.hits)
@@ -79,3 +84,9 @@ async def test_spans_as_phrases(filled: Library) -> None:
     assert await filled.ids("texts", {"span_near": {"clauses": apart, "slop": 2}}) == ["4"]
     either = [{"span_term": {"t": "swims"}}, {"span_term": {"t": "sleeps"}}]
     assert sorted(await filled.ids("texts", {"span_or": {"clauses": either}})) == ["2", "3"]
+
+
+async def test_a_look_up_in_an_aggregation_needs_no_query_beside_it(filled: Library) -> None:
+    followed = {"terms": {"by": {"index": "users", "id": "1", "path": "follows"}}}
+    result = await searched(filled, "posts", {"size": 0, "aggs": {"followed": {"filter": followed}}})
+    assert result.aggregations == {"followed": {"count": 2, "subs": {}}}

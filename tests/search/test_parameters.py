@@ -35,6 +35,11 @@ def test_parameters_become_members() -> None:
     ("parameters", "reason"),
     [
         ({"size": "x"}, "Failed to parse int parameter [size] with value [x]"),
+        ({"size": ""}, "Failed to parse int parameter [size] with value []"),
+        ({"from": "1_0"}, "Failed to parse int parameter [from] with value [1_0]"),
+        ({"terminate_after": "2147483648"}, "Failed to parse int parameter [terminate_after] with value [2147483648]"),
+        ({"track_total_hits": "x"}, "Failed to parse int parameter [track_total_hits] with value [x]"),
+        ({"min_score": "x"}, "Failed to parse float parameter [min_score] with value [x]"),
         ({"version": "yes"}, "Failed to parse value [yes] as only [true] or [false] are allowed."),
         ({"search_type": "count"}, "No search type for [count]"),
         ({"batched_reduce_size": "1"}, "batchedReduceSize must be >= 2"),

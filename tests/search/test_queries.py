@@ -10,6 +10,9 @@ import pytest
 from tests.search.searching import Library
 
 from hanse.errors import HanseError, IllegalArgumentError, ParsingError, SearchPhaseExecutionError
+from hanse.index import slots
+from hanse.index.mapping import Mapping
+from hanse.search.query.context import QueryContext
 
 MAPPINGS = {
     "properties": {
@@ -62,6 +65,10 @@ MATCHING: list[tuple[dict[str, Any], str]] = [
     ({"term": {"labels": "red"}}, "4"),
     ({"term": {"_id": "3"}}, "3"),
     ({"term": {"_index": "b"}}, "12345"),
+    ({"prefix": {"_index": "b"}}, "12345"),
+    ({"prefix": {"_index": {"value": "B", "case_insensitive": True}}}, "12345"),
+    ({"wildcard": {"_index": "c*"}}, ""),
+    ({"query_string": {"query": "_index:b*"}}, "12345"),
     ({"terms": {"tag": ["a", "c", "zz"]}}, "12"),
     ({"terms": {"n": [1, 3]}}, "13"),
     ({"terms": {"day": ["2020-01-01", "2021-01-01"]}}, "13"),
@@ -269,3 +276,22 @@ async def test_deep_nesting_is_refused(filled: Library) -> None:
         query = {"bool": {"must": [query]}}
     with pytest.raises(IllegalArgumentError, match="nested depth"):
         await filled.search("b", orjson.dumps({"query": query}))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "alias", "matches"),
+    [
+        ("logs", "", True),
+        ("lo*", "", True),
+        ("current", "", True),
+        ("berlin:logs", "", False),
+        ("berlin:logs", "berlin", True),
+        ("*:curr*", "berlin", True),
+        ("paris:logs", "berlin", False),
+        ("*logs", "berlin", False),
+    ],
+)
+def test_an_index_is_found_by_its_names_behind_its_clusters_alias(pattern: str, alias: str, matches: bool) -> None:
+    mapping = Mapping.from_metadata({}, {}, {})
+    context = QueryContext("logs", mapping, slots.schema(1), 0, cluster_alias=alias, aliases=("current",))
+    assert context.build({"term": {"_index": pattern}}).matches_none is not matches

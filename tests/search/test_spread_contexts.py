@@ -13,6 +13,7 @@ from tests.several_nodes import SeveralNodes, several_nodes
 from hanse.errors import IllegalArgumentError, SearchPhaseExecutionError
 from hanse.search import pit_id
 from hanse.search.contexts import TooManyScrollContextsError
+from hanse.search.limits import SearchLimits
 from hanse.search.request import (
     CLEAR_SCROLL,
     CLOSE_PIT,
@@ -140,7 +141,7 @@ async def test_a_scroll_that_lost_a_node_goes_on_with_the_others(cluster: Severa
 
 async def test_the_limit_of_scrolls_holds_on_each_node(cluster: SeveralNodes) -> None:
     for node in cluster.nodes:
-        node.contexts._scrolls_max = lambda: 1
+        node.contexts.limits = lambda: SearchLimits(scrolls_max=1)
     await begun(cluster, {"size": 1})
     with pytest.raises(SearchPhaseExecutionError) as refused:
         await begun(cluster, {"size": 1})

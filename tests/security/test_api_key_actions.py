@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from hanse.errors import HanseError, SecurityError
@@ -12,7 +13,7 @@ from hanse.security import keys, requests
 from hanse.security.authentication import HttpCredentials
 from hanse.security.requests import Answer
 from hanse.transport.actions import Action
-from hanse.transport.identity import Identity
+from hanse.transport.identity import Identity, RealmRef
 
 from .conftest import GET, PEER, REST, SEARCH, Cluster, index, user
 
@@ -85,6 +86,9 @@ async def test_wrong_expired_and_invalidated_keys(make_cluster: Make, monkeypatc
         await login(cluster, made["encoded"])
     answer = await run(cluster, requests.INVALIDATE_API_KEYS, invalidate)
     assert answer.body["previously_invalidated_api_keys"] == [made["id"]]
+    by_name = requests.InvalidateApiKeys({"name": "key"})
+    answer = await run(cluster, requests.INVALIDATE_API_KEYS, by_name)
+    assert (answer.body["invalidated_api_keys"], answer.body["previously_invalidated_api_keys"]) == ([], [])
     for header in ("!!", "YWJj", ""):
         with pytest.raises(SecurityError) as caught:
             await login(cluster, header)
@@ -109,6 +113,7 @@ async def test_secrets_are_shown_once(make_cluster: Make) -> None:
     assert "hash" not in shown
     assert (shown["name"], shown["username"], shown["metadata"]) == ("key", "boss", {"a": 1})
     assert list(shown["limited_by"][0]) == ["superuser"]
+    assert shown["limited_by"][0]["superuser"]["transient_metadata"] == {"enabled": True}
     assert made["api_key"] not in repr(cluster.store.entries(keys.KIND))
 
 
@@ -168,3 +173,12 @@ async def test_bad_requests(make_cluster: Make, body: dict[str, Any]) -> None:
     with pytest.raises(HanseError) as caught:
         await create(make_cluster(), **body)
     assert caught.value.status == 400
+
+
+def test_a_key_does_not_learn_what_limits_it() -> None:
+    key = Identity("boss", (), RealmRef("_es_api_key", "_es_api_key"), api_key={"id": "k"})
+    owner = Identity("boss", (), RealmRef("default_native", "native"))
+    for request in (requests.GetApiKeys(id="k"), requests.GetApiKeys(owner=True), requests.Query()):
+        assert request.concerns(key)
+        assert not msgspec.structs.replace(request, with_limited_by=True).concerns(key)
+    assert requests.GetApiKeys(owner=True, with_limited_by=True).concerns(owner)

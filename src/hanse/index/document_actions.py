@@ -18,6 +18,7 @@ from hanse.errors import HanseError, IllegalArgumentError, RetryOnPrimaryError, 
 from hanse.index import settings as index_settings
 from hanse.index.administration.requests import AUTO_CREATE, CreateIndex
 from hanse.index.auto_create import check_alias, check_auto_create
+from hanse.index.bulk_names import Named, refuse_together
 from hanse.index.document_reads import DocumentReads, DocumentView
 from hanse.index.document_requests import (
     BULK,
@@ -197,17 +198,21 @@ class DocumentWrites:
 
     async def _place_items(self, call: Call, bulk: _Bulk) -> None:
         """Finds the concrete index of each item. What may not be done fails item by item."""
-        places: dict[tuple[str, str, bool], Written | HanseError] = {}
+        places: dict[Named, Written | HanseError] = {}
+        for number, item in enumerate(bulk.items):
+            if number % ITEMS_AT_A_TIME == ITEMS_AT_A_TIME - 1:
+                await asyncio.sleep(0)
+            named = Named(item.index, _right_to(item.op).name, item.require_alias)
+            if item.problem is None and named not in places:
+                places[named] = await _asked(call, item)
+        refuse_together(places, self._cluster.state)
         for number, item in enumerate(bulk.items):
             if number % ITEMS_AT_A_TIME == ITEMS_AT_A_TIME - 1:
                 await asyncio.sleep(0)
             if item.problem is not None:
                 bulk.fail(number, item.index, item.problem)
                 continue
-            key = (item.index, _right_to(item.op).name, item.require_alias)
-            place = places.get(key)
-            if place is None:
-                place = places[key] = await _asked(call, item)
+            place = places[Named(item.index, _right_to(item.op).name, item.require_alias)]
             if isinstance(place, HanseError):
                 bulk.fail(number, item.index, place)
                 continue

@@ -5,6 +5,7 @@ Tests: tests/index/test_tending.py, tests/index/test_reading.py.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from types import TracebackType
@@ -19,6 +20,8 @@ from hanse.index.search_index import SEQ_NO_FIELD
 if TYPE_CHECKING:
     from hanse.index.shard import Shard
 
+Extent = tuple[float, float] | None
+"""The least and the greatest value of a column; None when no document has one."""
 
 POSITIONS_MAX = 4096
 """Of documents whose seq_no is remembered for a searcher."""
@@ -57,17 +60,21 @@ class Positions:
 
 
 class Published(NamedTuple):
-    """What searches see: a searcher over the store up to `through`, and how many batches that includes."""
+    """What searches see: a searcher over the store up to `through`, and how many batches that includes.
+
+    `extents` collects the least and greatest value of columns that somebody asked for.
+    """
 
     searcher: tantivy.Searcher
     schema: tantivy.Schema
     positions: Positions
     through: int
     batches: int
+    extents: dict[str, Extent]
 
     @classmethod
     def now(cls, searcher: tantivy.Searcher, schema: tantivy.Schema, through: int, batches: int) -> Published:
-        return cls(searcher, schema, Positions(searcher), through, batches)
+        return cls(searcher, schema, Positions(searcher), through, batches, {})
 
 
 class Pins:
@@ -108,6 +115,7 @@ class ShardReader:
         self.positions = published.positions
         self.mapping = mapping
         self.through = published.through
+        self._extents = published.extents
         self._pins = pins
         self._is_open = True
         pins.add(published.through)
@@ -115,6 +123,17 @@ class ShardReader:
     def fetch(self, seq_nos: Sequence[int]) -> list[StoredDocument]:
         """The documents of hits, in this order."""
         return self.shard.recent.fetch(seq_nos) if seq_nos else []
+
+    def extent(self, column: str) -> Extent:
+        """The column's least and greatest value, rounded outwards to doubles; reads the whole column the first time."""
+        if column not in self._extents:
+            found = self.searcher.aggregate(tantivy.Query.all_query(), {"s": {"stats": {"field": column}}})["s"]
+            self._extents[column] = (
+                None
+                if found["min"] is None
+                else (math.nextafter(found["min"], -math.inf), math.nextafter(found["max"], math.inf))
+            )
+        return self._extents[column]
 
     def close(self) -> None:
         if self._is_open:

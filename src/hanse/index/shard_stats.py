@@ -6,7 +6,7 @@ Tests: tests/index/test_shard.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hanse.errors import HanseError
@@ -14,6 +14,30 @@ from hanse.index.writing import WriteResult
 
 if TYPE_CHECKING:
     from hanse.index.shard import Shard
+
+
+GROUPS_MAX = 100
+"""Names that searches choose for themselves; of more, the first are counted."""
+
+
+@dataclass(slots=True)
+class Searches:
+    """Queries and fetches; times in seconds."""
+
+    query_total: int = 0
+    query_time_s: float = 0.0
+    fetch_total: int = 0
+    fetch_time_s: float = 0.0
+
+    def shown(self) -> dict[str, int]:
+        return {
+            "query_total": self.query_total,
+            "query_time_in_millis": int(self.query_time_s * 1000),
+            "query_current": 0,
+            "fetch_total": self.fetch_total,
+            "fetch_time_in_millis": int(self.fetch_time_s * 1000),
+            "fetch_current": 0,
+        }
 
 
 @dataclass(slots=True)
@@ -27,10 +51,9 @@ class Counters:
     delete_total: int = 0
     get_exists: int = 0
     get_missing: int = 0
-    query_total: int = 0
-    query_time_s: float = 0.0
-    fetch_total: int = 0
-    fetch_time_s: float = 0.0
+    searches: Searches = field(default_factory=Searches)
+    groups: dict[str, Searches] = field(default_factory=dict)
+    """By the names in the `stats` member of searches."""
     scroll_total: int = 0
 
     def written(self, results: Sequence[WriteResult | HanseError], took_s: float) -> None:
@@ -45,13 +68,21 @@ class Counters:
             else:
                 self.index_total += 1
 
-    def query(self, took_s: float) -> None:
-        self.query_total += 1
-        self.query_time_s += took_s
+    def query(self, took_s: float, groups: Sequence[str] = ()) -> None:
+        for counted in self._counted(groups):
+            counted.query_total += 1
+            counted.query_time_s += took_s
 
-    def fetch(self, took_s: float) -> None:
-        self.fetch_total += 1
-        self.fetch_time_s += took_s
+    def fetch(self, took_s: float, groups: Sequence[str] = ()) -> None:
+        for counted in self._counted(groups):
+            counted.fetch_total += 1
+            counted.fetch_time_s += took_s
+
+    def _counted(self, groups: Sequence[str]) -> list[Searches]:
+        for name in groups:
+            if name not in self.groups and len(self.groups) < GROUPS_MAX:
+                self.groups[name] = Searches()
+        return [self.searches, *(self.groups[name] for name in groups if name in self.groups)]
 
 
 def shown(shard: Shard) -> dict[str, Any]:
@@ -84,12 +115,8 @@ def shown(shard: Shard) -> dict[str, Any]:
         },
         "search": {
             "open_contexts": shard.open_readers,
-            "query_total": counters.query_total,
-            "query_time_in_millis": int(counters.query_time_s * 1000),
-            "query_current": 0,
-            "fetch_total": counters.fetch_total,
-            "fetch_time_in_millis": int(counters.fetch_time_s * 1000),
-            "fetch_current": 0,
+            **counters.searches.shown(),
+            "groups": {name: counted.shown() for name, counted in sorted(counters.groups.items())},
             "scroll_total": counters.scroll_total,
             "scroll_time_in_millis": 0,
             "scroll_current": 0,

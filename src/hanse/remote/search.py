@@ -19,6 +19,8 @@ from hanse.index.administration.requests import RESOLVE, ByNames
 from hanse.remote.clusters_section import LOCAL, clusters_section, failed_cluster, finished_cluster
 from hanse.remote.registry import RemoteClusters
 from hanse.remote.resolve import resolve_local
+from hanse.search.body import parse_request
+from hanse.search.coordinate import reduce_phases
 from hanse.search.distribute import Distribution
 from hanse.search.field_caps import merge_field_caps
 from hanse.search.merge import merge
@@ -58,6 +60,8 @@ class CrossClusterSearch:
         else:
             result = await self._merged(call, msgspec.structs.replace(request, now_ms=now_ms))
         result.took_ms = int((time.monotonic() - started) * 1000)
+        # The last reduce happens here, whatever the other clusters allow.
+        result.max_buckets = self._distribution.limits().max_buckets
         return result
 
     async def _forwarded(self, call: Call, request: SearchRequest, now_ms: int) -> SearchResult:
@@ -74,13 +78,14 @@ class CrossClusterSearch:
 
     async def _merged(self, call: Call, request: SearchRequest) -> SearchResult:
         remotes = call.targets.remotes
-        work: dict[str, Coroutine[Any, Any, SearchResult | HanseError]] = {}
-        if call.targets.has_local:
-            work[LOCAL] = self._distribution.search(call, msgspec.structs.replace(request, final_reduce=False))
-        for alias, names in remotes.items():
-            sub_request = msgspec.structs.replace(request, indices=names, cluster_alias=alias, final_reduce=False)
-            work[alias] = self._settled(call, alias, SEARCH, sub_request)
-        outcomes = await all_or_none(work)
+        part = msgspec.structs.replace(request, final_reduce=False)
+        as_one = not is_minimized(request)
+        if as_one:
+            part = msgspec.structs.replace(part, may_skip_all=True, shards_elsewhere=len(remotes))
+        clusters = ([LOCAL] if call.targets.has_local else []) + list(remotes)
+        outcomes = await all_or_none({alias: self._part(call, alias, part) for alias in clusters})
+        if as_one:
+            await self._run_one(call, outcomes, msgspec.structs.replace(part, may_skip_all=False))
         details: dict[str, dict[str, Any]] = {}
         results = []
         for alias, outcome in outcomes.items():
@@ -92,12 +97,37 @@ class CrossClusterSearch:
                 details[alias] = finished_cluster(names, outcome, skip_unavailable=skips)
                 results.append(outcome)
         result = merge(results, request)
+        if as_one:
+            result.num_reduce_phases = reduce_phases(result.total_shards - result.skipped, request.batched_reduce_size)
         result.clusters = clusters_section(details)
         return result
+
+    async def _part(self, call: Call, alias: str, request: SearchRequest) -> SearchResult | HanseError:
+        """One cluster's part of a search."""
+        if alias == LOCAL:
+            return await self._distribution.search(call, request)
+        changes: dict[str, Any] = {"indices": call.targets.remotes[alias], "cluster_alias": alias}
+        if request.shards_elsewhere:
+            # What stands for Elasticsearch's `search_shards` call, which looks first however few the shards are.
+            changes["pre_filter_shard_size"] = 0
+        outcome: SearchResult | HanseError = await self._settled(
+            call, alias, SEARCH, msgspec.structs.replace(request, **changes)
+        )
+        return outcome
+
+    async def _run_one(
+        self, call: Call, outcomes: dict[str, SearchResult | HanseError], request: SearchRequest
+    ) -> None:
+        """When every shard of every cluster was skipped, one shard runs after all: the answer needs its shape."""
+        results = {alias: one for alias, one in outcomes.items() if isinstance(one, SearchResult) and one.total_shards}
+        if results and all(one.skipped == one.total_shards for one in results.values()):
+            first = next(iter(results))
+            outcomes[first] = await self._part(call, first, request)
 
     async def field_caps(self, call: Call, request: FieldCapsRequest) -> FieldCapsResult:
         """A failing remote is reported under `failures` when another cluster answered."""
         remotes = call.targets.remotes
+        request = msgspec.structs.replace(request, now_ms=request.now_ms or time.time_ns() // 1_000_000)
         work: dict[str, Coroutine[Any, Any, FieldCapsResult | HanseError]] = {}
         if call.targets.has_local:
             work[LOCAL] = self._questions.field_caps(call, request)
@@ -152,6 +182,20 @@ class CrossClusterSearch:
             return await self._remotes.call(alias, action, request, call.identity, opaque_id=call.origin.opaque_id)
         except HanseError as error:
             return error
+
+
+def is_minimized(request: SearchRequest) -> bool:
+    """Whether each cluster searches on its own terms, or all shards of all clusters count as those of one search.
+
+    Either way one call goes to each cluster. What switches it off: spec, ccs.md §3.
+    """
+    body = parse_request(request)
+    return (
+        request.ccs_minimize_roundtrips
+        and request.search_type == "query_then_fetch"
+        and body.pit_id is None
+        and not (body.collapse or {}).get("inner_hits")
+    )
 
 
 def wrapped(alias: str, cause: HanseError) -> RemoteTransportError:

@@ -63,9 +63,9 @@ def _op(request: RestRequest, kind: Any) -> WriteOp:
         kind,
         request.path("id") if request.has_path("id") else None,
         routing=request.text("routing"),
-        if_seq_no=request.integer("if_seq_no"),
-        if_primary_term=request.integer("if_primary_term"),
-        version=request.integer("version"),
+        if_seq_no=request.long("if_seq_no"),
+        if_primary_term=request.long("if_primary_term"),
+        version=request.long("version"),
         version_type=version_type(request.text("version_type")),
     )
 
@@ -132,7 +132,7 @@ async def update(request: RestRequest) -> RestResponse:
 
 def _get_request(request: RestRequest, stored_fields: tuple[str, ...] = ()) -> GetDocument:
     request.accept("preference", "force_synthetic_source")
-    version = request.integer("version")
+    version = request.long("version")
     return GetDocument(
         (request.path("index"),),
         request.path("id"),

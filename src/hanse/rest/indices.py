@@ -12,15 +12,16 @@ from typing import Any
 from hanse.errors import ActionRequestValidationError, IllegalArgumentError, ParsingError
 from hanse.index.administration import requests as actions
 from hanse.index.administration.requests import (
-    AddBlock,
     AliasAction,
     Analyze,
+    Block,
     ByNames,
     CreateIndex,
     GetAliases,
     PutMapping,
     PutSettings,
     Recovery,
+    Rollover,
     Stats,
     UpdateAliases,
 )
@@ -43,7 +44,10 @@ def register(routes: Routes) -> None:
     add("HEAD", "/{index}", exists)
     add("POST", "/{index}/_open", open_index)
     add("POST", "/{index}/_close", close_index)
-    add("PUT", "/{index}/_block/{block}", block)
+    add("PUT", "/{index}/_block/{block}", _block(actions.BLOCK))
+    add("DELETE", "/{index}/_block/{block}", _block(actions.UNBLOCK))
+    add("POST", "/{index}/_rollover", rollover)
+    add("POST", "/{index}/_rollover/{new_index}", rollover)
     for method in ("GET", "POST"):
         for action, path in (
             (actions.REFRESH, "_refresh"),
@@ -154,12 +158,13 @@ async def close_index(request: RestRequest) -> RestResponse:
     return RestResponse.json(await request.run(actions.CLOSE, ByNames(request.names("index"), options)))
 
 
-async def block(request: RestRequest) -> RestResponse:
-    request.accept(*_ACTIVE_SHARDS)
-    name = request.path("block")
-    return RestResponse.json(
-        await request.run(actions.BLOCK, AddBlock(request.names("index"), name, _options(request)))
-    )
+def _block(action: Any) -> Any:
+    async def handler(request: RestRequest) -> RestResponse:
+        request.accept(*_ACTIVE_SHARDS)
+        asked = Block(request.names("index"), request.path("block"), _options(request))
+        return RestResponse.json(await request.run(action, asked))
+
+    return handler
 
 
 def _whole_index(action: Any) -> Any:
@@ -348,16 +353,26 @@ async def get_statistics(request: RestRequest) -> RestResponse:
         "completion_fields",
         "fielddata_fields",
         "fields",
-        "groups",
         "include_segment_file_sizes",
         "include_unloaded_segments",
         "forbid_closed_indices",
     )
     level = request.text("level") or "indices"
-    metrics = request.names("metric")
+    metrics, groups = request.names("metric"), request.list("groups")
     options = request.indices_options(IndicesOptions(forbid_closed_indices=False))
     answer = await request.run(actions.STATS, Stats(request.names("index"), options))
-    return RestResponse.json(chosen_statistics(answer, metrics, level, path=request.uri_path))
+    return RestResponse.json(chosen_statistics(answer, metrics, level, path=request.uri_path, groups=groups))
+
+
+async def rollover(request: RestRequest) -> RestResponse:
+    request.accept(*_ACTIVE_SHARDS, "lazy")
+    asked = Rollover(
+        (request.path("index"),),
+        request.json_object(),
+        request.path("new_index") if request.has_path("new_index") else None,
+        request.flag("dry_run"),
+    )
+    return RestResponse.json(await request.run(actions.ROLLOVER, asked))
 
 
 async def recovery(request: RestRequest) -> RestResponse:

@@ -35,6 +35,10 @@ async def multi_search(request: RestRequest) -> RestResponse:
 
 
 def _shown(result: Any, asked: SearchRequest) -> bytes:
-    if isinstance(result, HanseError):
-        return orjson.dumps(error_body(result))
-    return merge.render(result, asked, status=200)
+    """One item; what goes wrong in its last reduce is its own error, too."""
+    try:
+        if not isinstance(result, HanseError):
+            return merge.render(result, asked, status=200)
+    except HanseError as error:
+        result = error
+    return orjson.dumps(error_body(result))

@@ -17,7 +17,7 @@ from hanse.errors import IllegalArgumentError, InvalidIndexNameError
 from hanse.rest.json_body import BodyRequiredError, parse_object
 from hanse.rest.media_types import TEXT
 from hanse.rest.unrecognized import refuse_unrecognized
-from hanse.search.parameters import expand_wildcards
+from hanse.search.parameters import expand_wildcards, int_parameter, long_parameter
 from hanse.security.requests import Answer
 from hanse.settings.registry import Settings
 from hanse.settings.units import parse_time_s
@@ -169,15 +169,14 @@ class RestRequest:
         raise IllegalArgumentError(f"Failed to parse value [{text}] as only [true] or [false] are allowed.")
 
     def integer(self, name: str, default: int | None = None) -> int | None:
+        """An int of Java: 32 bits."""
         text = self.text(name)
-        if text is None:
-            return default
-        try:
-            return int(text)
-        except ValueError as error:
-            raise IllegalArgumentError(
-                f"Failed to parse int parameter [{name}] with value [{text}]", caused_by=_NumberFormatError.of(text)
-            ) from error
+        return default if text is None else int_parameter(name, text)
+
+    def long(self, name: str) -> int | None:
+        """A long of Java, 64 bits: versions, sequence numbers, terms."""
+        text = self.text(name)
+        return None if text is None else long_parameter(name, text)
 
     def time_s(self, name: str, default: float) -> float:
         text = self.text(name)
@@ -268,11 +267,3 @@ _FORMATS = {
     "text/plain": "text",
     "text/vnd.elasticsearch+plain": "text",
 }
-
-
-class _NumberFormatError(IllegalArgumentError):
-    type = "number_format_exception"
-
-    @classmethod
-    def of(cls, text: str) -> _NumberFormatError:
-        return cls(f'For input string: "{text}"' if text else "empty String")

@@ -11,7 +11,7 @@ from hanse.cluster.requests import MAIN
 from hanse.rest.build import BUILD_DATE, BUILD_HASH, LUCENE_VERSION
 from hanse.rest.request import RestRequest, RestResponse
 from hanse.rest.routes import Routes
-from hanse.settings.node_settings import COMPATIBILITY_VERSION
+from hanse.settings.node_settings import COMPATIBILITY_VERSION, MINIMUM_INDEX_VERSION, MINIMUM_WIRE_VERSION
 from hanse.transport.actions import Empty
 
 
@@ -35,8 +35,8 @@ async def root(request: RestRequest) -> RestResponse:
                 "build_date": BUILD_DATE,
                 "build_snapshot": False,
                 "lucene_version": LUCENE_VERSION,
-                "minimum_wire_compatibility_version": "8.19.0",
-                "minimum_index_compatibility_version": "8.0.0",
+                "minimum_wire_compatibility_version": MINIMUM_WIRE_VERSION,
+                "minimum_index_compatibility_version": MINIMUM_INDEX_VERSION,
             },
             "tagline": "You Know, for Search",
         },

@@ -1,4 +1,4 @@
-"""REST of searches: `_search`, `_count`, `_field_caps`, `_validate/query`, `_explain`.
+"""REST of searches: `_search`, `_count`, `_field_caps`, `_validate/query`, `_search_shards`, `_explain`.
 
 Tests: tests/rest/test_search.py, tests/journeys/.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from hanse.errors import ActionRequestValidationError, IllegalArgumentError
+from hanse.index.administration.requests import SEARCH_SHARDS, SearchShards
 from hanse.rest.request import RestRequest, RestResponse
 from hanse.rest.routes import Routes
 from hanse.search import field_caps, merge
@@ -35,6 +36,7 @@ def register(routes: Routes) -> None:
             routes.add(method, f"{prefix}/_count", count, cancellable=True)
             routes.add(method, f"{prefix}/_field_caps", capabilities, cancellable=True)
             routes.add(method, f"{prefix}/_validate/query", validate)
+            routes.add(method, f"{prefix}/_search_shards", search_shards)
         routes.add(method, "/{index}/_explain/{id}", explain)
 
 
@@ -90,6 +92,13 @@ async def validate(request: RestRequest) -> RestResponse:
     )
     answer = await request.run(VALIDATE_QUERY, asked)
     return RestResponse.raw(answer.body, answer.status)
+
+
+async def search_shards(request: RestRequest) -> RestResponse:
+    request.accept("preference", "local", "master_timeout")
+    options = request.indices_options(IndicesOptions())
+    asked = SearchShards(request.names("index"), options, request.text("routing"))
+    return RestResponse.json(await request.run(SEARCH_SHARDS, asked))
 
 
 async def explain(request: RestRequest) -> RestResponse:

@@ -13,6 +13,7 @@ from hanse.rest.request import RestRequest, RestResponse
 from hanse.rest.routes import Routes
 from hanse.security import delegation, enrollment
 from hanse.security import requests as security
+from hanse.security.api_key_grant import GRANT_API_KEY, GrantApiKey
 from hanse.transport.actions import Action, Empty
 
 Build = Callable[[RestRequest], Any]
@@ -96,6 +97,7 @@ def register(routes: Routes) -> None:
 
     key = "/_security/api_key"
     add("PUT|POST", key, security.CREATE_API_KEY, lambda r: security.CreateApiKey(body(r)))
+    add("PUT|POST", f"{key}/grant", GRANT_API_KEY, lambda r: GrantApiKey(body(r)))
     add("PUT", f"{key}/{{name}}", security.UPDATE_API_KEY, lambda r: security.UpdateApiKey(name(r), r.json_object()))
     add("GET", key, security.GET_API_KEYS, _get_api_keys)
     add("DELETE", key, security.INVALIDATE_API_KEYS, lambda r: security.InvalidateApiKeys(body(r)))

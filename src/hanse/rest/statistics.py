@@ -5,11 +5,12 @@ Tests: tests/rest/test_statistics.py.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from hanse.errors import IllegalArgumentError
 from hanse.rest.unrecognized import suggestion
+from hanse.search.field_selection import matches_any
 
 METRICS = frozenset(
     {
@@ -40,30 +41,40 @@ METRICS = frozenset(
 _SECTION = {"merge": "merges"}
 
 
-def chosen_statistics(answer: dict[str, Any], metrics: tuple[str, ...], level: str, *, path: str) -> dict[str, Any]:
-    """Raises IllegalArgumentError for an unknown metric or level."""
+def chosen_statistics(
+    answer: dict[str, Any], metrics: tuple[str, ...], level: str, *, path: str, groups: Sequence[str] = ()
+) -> dict[str, Any]:
+    """`groups` are patterns of search groups to show. Raises IllegalArgumentError for an unknown metric or level."""
     _check(metrics, level, path)
     sections = None if not metrics or "_all" in metrics else {_SECTION.get(name, name) for name in metrics}
-    shown: dict[str, Any] = {"_shards": answer["_shards"], "_all": _copies(answer["_all"], sections)}
+    shown: dict[str, Any] = {"_shards": answer["_shards"], "_all": _copies(answer["_all"], sections, groups)}
     if level in ("indices", "shards"):
         shown["indices"] = {}
         for name, index in answer["indices"].items():
-            entry = {key: index[key] for key in ("uuid", "health", "status")} | _copies(index, sections)
+            entry = {key: index[key] for key in ("uuid", "health", "status")} | _copies(index, sections, groups)
             if level == "shards":
                 entry["shards"] = {
-                    number: [_picked(copy, None if sections is None else sections | {"routing"}) for copy in copies]
+                    number: [
+                        _picked(copy, None if sections is None else sections | {"routing"}, groups) for copy in copies
+                    ]
                     for number, copies in index["shards"].items()
                 }
             shown["indices"][name] = entry
     return shown
 
 
-def _copies(entry: dict[str, Any], sections: set[str] | None) -> dict[str, Any]:
-    return {key: _picked(entry[key], sections) for key in ("primaries", "total")}
+def _copies(entry: dict[str, Any], sections: set[str] | None, groups: Sequence[str]) -> dict[str, Any]:
+    return {key: _picked(entry[key], sections, groups) for key in ("primaries", "total")}
 
 
-def _picked(stats: dict[str, Any], sections: set[str] | None) -> dict[str, Any]:
-    return stats if sections is None else {key: value for key, value in stats.items() if key in sections}
+def _picked(stats: dict[str, Any], sections: set[str] | None, groups: Sequence[str] = ()) -> dict[str, Any]:
+    """The chosen sections; of search groups those that a pattern names."""
+    shown = stats if sections is None else {key: value for key, value in stats.items() if key in sections}
+    if "groups" not in shown.get("search", ()):
+        return shown
+    search = dict(shown["search"])
+    named = {name: counted for name, counted in search.pop("groups").items() if matches_any(name, groups)}
+    return {**shown, "search": {**search, "groups": named} if named else search}
 
 
 def _check(metrics: tuple[str, ...], level: str, path: str) -> None:

@@ -18,7 +18,8 @@ import orjson
 import tantivy
 
 from hanse.errors import ActionRequestValidationError, HanseError, ParsingError
-from hanse.index.service import Indices
+from hanse.index.service import IndexService, Indices
+from hanse.index.shard import ShardReader
 from hanse.search.body import SearchBody, unknown_member, uri_query
 from hanse.search.fetch_phase import explanation
 from hanse.search.field_selection import SourceFilter, filter_source, parse_source, restrict_source
@@ -75,6 +76,13 @@ def _query_of(request: ValidateQueryRequest | ExplainRequest) -> dict[str, Any] 
     return query_member
 
 
+def _shape(service: IndexService, reader: ShardReader, target: Target) -> Shape:
+    metadata = service.metadata
+    return Shape(
+        service.name, reader.mapping, reader.schema, metadata.settings, target, aliases=tuple(metadata.aliases)
+    )
+
+
 def _now_ms() -> int:
     return int(datetime.now(UTC).timestamp() * 1000)
 
@@ -100,13 +108,13 @@ def validate_here(
             shards = [service.shard(number) for number, _ in named.get(target.index, ())]
         for shard in shards:
             with shard.reader() as reader:
-                shape = Shape(service.name, reader.mapping, reader.schema, service.metadata.settings, target)
+                shape = _shape(service, reader, target)
                 entry: dict[str, Any] = {"index": service.name}
                 if request.all_shards:
                     entry["shard"] = shard.number
                 try:
                     plan = build_plan(SearchBody(query=query), shape, reader.searcher, _now_ms())
-                    entry |= {"valid": True, "explanation": str(plan.hits.query)}
+                    entry |= {"valid": True, "explanation": str(plan.asked.query)}
                 except (HanseError, RequestRefusedError) as error:
                     cause = error.error if isinstance(error, RequestRefusedError) else error
                     entry |= {"valid": False, "error": _problem(cause)}
@@ -146,7 +154,7 @@ async def explain(indices: Indices, call: Call, request: ExplainRequest) -> Json
     service = indices.get(target.index)
     shard = service.shard_for(request.id, request.routing or target.routing)
     with shard.reader() as reader:
-        shape = Shape(service.name, reader.mapping, reader.schema, service.metadata.settings, target)
+        shape = _shape(service, reader, target)
         try:
             plan = build_plan(SearchBody(query=query), shape, reader.searcher, _now_ms())
         except RequestRefusedError as refused:

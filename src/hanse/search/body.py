@@ -65,6 +65,8 @@ class SearchBody:
     timeout_s: float | None = None
     terminate_after: int = 0
     named_query_scores: bool = False
+    stats_groups: tuple[str, ...] = ()
+    """Names under which the shards count this search, for `_stats?groups=`."""
     hidden_keys: int = 0
     """Sort keys at the end that only make the order unique and are not shown."""
     after_is_raw: bool = False
@@ -251,6 +253,10 @@ def _timeout(body: SearchBody, value: Any) -> None:
     body.timeout_s = parse_time_s(as_text(value, "timeout"), "timeout")
 
 
+def _stats(body: SearchBody, value: Any) -> None:
+    body.stats_groups = tuple(dict.fromkeys(as_strings(value, "stats")))
+
+
 def _terminate_after(body: SearchBody, value: Any) -> None:
     body.terminate_after = as_int(value, "terminate_after")
     if body.terminate_after < 0:
@@ -260,9 +266,14 @@ def _terminate_after(body: SearchBody, value: Any) -> None:
 def _unsupported(name: str) -> Callable[[SearchBody, Any], None]:
     def refuse(_: SearchBody, value: Any) -> None:
         if value:
-            raise IllegalArgumentError(f"[{name}] is not supported")
+            raise unsupported(name)
 
     return refuse
+
+
+def unsupported(name: str) -> IllegalArgumentError:
+    """A part of Elasticsearch's API that is not there (docs/compatibility.md)."""
+    return IllegalArgumentError(f"[{name}] is not supported")
 
 
 def _ignore(_: SearchBody, __: Any) -> None:
@@ -298,7 +309,7 @@ _MEMBERS: dict[str, tuple[tuple[str, ...], Callable[[SearchBody, Any], None]]] =
     "timeout": (_SCALAR, _timeout),
     "terminate_after": (_SCALAR, _terminate_after),
     "include_named_queries_score": (_SCALAR, _setter("named_query_scores", as_bool)),
-    "stats": (_ARRAY, _ignore),
+    "stats": (_ARRAY, _stats),
     "ext": (_OBJECT, _ignore),
     "script_fields": (_OBJECT, _unsupported("script_fields")),
     "runtime_mappings": (_OBJECT, _unsupported("runtime_mappings")),
@@ -405,8 +416,8 @@ def _check_search_after(body: SearchBody) -> None:
     if body.search_after is None:
         return
     if not body.sort:
-        # A search by score alone continues after a score, as if `sort: [_score]` were written out.
-        body.sort = (SortKey("_score", descending=True),)
+        # A lone descending `_score` is no sort either: many hits have the same score, so a page would lose some.
+        raise IllegalArgumentError("Sort must contain at least one field.")
     given, wanted = len(body.search_after), len(body.sort)
     with_tie_breaker = body.pit_id is not None and given == wanted + 1
     if given != wanted and not with_tie_breaker:

@@ -21,6 +21,7 @@ from hanse.index.service import Indices
 from hanse.search import pit_id
 from hanse.search.body import SearchBody
 from hanse.search.failures import all_shards_failed, error_object
+from hanse.search.limits import SearchLimits
 from hanse.search.pit_id import Part
 from hanse.search.request import (
     Hit,
@@ -33,12 +34,12 @@ from hanse.search.request import (
 )
 from hanse.search.sort import SCORE, SHARD_DOC, SortKey
 from hanse.search.views import ShardView, acquire_views, release
+from hanse.settings.cluster_settings import MAX_KEEP_ALIVE
 from hanse.settings.units import format_time, parse_time_s
 from hanse.transport.actions import Call
 from hanse.transport.identity import Identity
 
 CONTEXTS_MAX = 500
-KEEP_ALIVE_MAX_S = 86_400.0
 Owner = tuple[str, str, str]
 
 
@@ -81,13 +82,11 @@ class Contexts:
     def __init__(
         self,
         clock: Callable[[], float] = monotonic,
-        keep_alive_max_s: Callable[[], float] = lambda: KEEP_ALIVE_MAX_S,
-        scrolls_max: Callable[[], int] = lambda: CONTEXTS_MAX,
+        limits: Callable[[], SearchLimits] = SearchLimits,
     ) -> None:
-        """The limits are read anew for each context, so that they can follow cluster settings."""
+        """The limits are read anew for each context and search: they follow the cluster settings."""
         self._clock = clock
-        self._keep_alive_max_s = keep_alive_max_s
-        self._scrolls_max = scrolls_max
+        self.limits = limits
         self._open: dict[str, Context] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -104,9 +103,10 @@ class Contexts:
 
     def check_scrolls(self) -> None:
         """Raises TooManyScrollContextsError where one more is not allowed."""
-        if len(self._open) >= self._scrolls_max():
+        most = self.limits().scrolls_max
+        if len(self._open) >= most:
             raise TooManyScrollContextsError(
-                f"Trying to create too many scroll contexts. Must be less than or equal to: [{self._scrolls_max()}]. "
+                f"Trying to create too many scroll contexts. Must be less than or equal to: [{most}]. "
                 "This limit can be set by changing the [search.max_open_scroll_context] setting."
             )
 
@@ -158,7 +158,7 @@ class Contexts:
         assert context.request is not None
         started = perf_counter()
         with self._using(context):
-            result = await search_views(context.views, failures, body, context.request)
+            result = await search_views(context.views, failures, body, context.request, self.limits())
         self._advance(context, result.hits)
         result.scroll_id = pit_id.encode((context.part,))
         result.took_ms = int((perf_counter() - started) * 1000)
@@ -192,7 +192,7 @@ class Contexts:
         request = context.request
         assert request is not None
         with self._using(context):
-            return await query_views(context.views, failures, body, request, request.now_ms or 0)
+            return await query_views(context.views, failures, body, request, request.now_ms or 0, self.limits())
 
     def go_on(self, identity: Identity, context_id: str, last: list[Any]) -> None:
         """The page that all nodes made together ended at `last`: the next one begins behind it."""
@@ -251,7 +251,7 @@ class Contexts:
     # -- all contexts
 
     def read_keep_alive(self, text: str, name: str) -> float:
-        return read_keep_alive(text, name, self._keep_alive_max_s())
+        return read_keep_alive(text, name, self.limits().keep_alive_max_s)
 
     def _prolong(self, context: Context, keep_alive: str | None, name: str) -> None:
         if keep_alive is not None:
@@ -346,7 +346,7 @@ def continuable(body: SearchBody) -> SearchBody:
     return replace(body, sort=order, hidden_keys=2, plans={})
 
 
-def read_keep_alive(text: str, name: str, most_s: float = KEEP_ALIVE_MAX_S) -> float:
+def read_keep_alive(text: str, name: str, most_s: float = MAX_KEEP_ALIVE.default) -> float:
     seconds = parse_time_s(text, name)
     if seconds <= 0:
         raise IllegalArgumentError(f"keepAlive must be positive, got [{text}]")

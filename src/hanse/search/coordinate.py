@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import cmp_to_key
-from time import perf_counter, time_ns
+from time import perf_counter, perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,19 +22,24 @@ from hanse.errors import (
     JsonParseError,
     ParsingError,
     QueryShardError,
+    SecurityError,
     XContentParseError,
 )
 from hanse.index import slots
 from hanse.index.mapping import Mapping
 from hanse.index.service import Indices
+from hanse.search import can_match
 from hanse.search.aggregation import merge_partials
 from hanse.search.body import SearchBody, parse_request
+from hanse.search.can_match import Planned
 from hanse.search.expand import expand_groups
 from hanse.search.failures import all_shards_failed, partial_failure, shard_failure
 from hanse.search.fetch_phase import Place, fetch
+from hanse.search.limits import SearchLimits
 from hanse.search.lookups import resolve_lookups
 from hanse.search.merge import capped
 from hanse.search.plan import Plan, RequestRefusedError, Shape, build_plan, plan_for
+from hanse.search.profile import Timings, shard_profile
 from hanse.search.query_phase import ShardHits, comparable, run_query
 from hanse.search.request import Hit, SearchRequest, SearchResult, ShardFailure
 from hanse.search.sort import comparator
@@ -61,6 +66,8 @@ class Answered(msgspec.Struct):
     view: ShardView
     plan: Plan
     hits: ShardHits
+    timings: Timings | None = None
+    """Where the search is profiled."""
 
 
 async def search_local(
@@ -69,15 +76,16 @@ async def search_local(
     """The answer of the local shards of `call.targets`. With `final_reduce` off, hits reach from 0 to from + size."""
     started = perf_counter()
     body = await read_body(indices, call, request)
+    limits = SearchLimits() if contexts is None else contexts.limits()
     if contexts is not None and body.pit_id is not None:
         with contexts.pit_views(call, body) as views:
-            result = await search_views(views, [], body, request)
+            result = await search_views(views, [], body, request, limits)
         result.pit_id = body.pit_id
     elif contexts is not None and request.scroll is not None:
         return await contexts.start_scroll(indices, call, body, request)
     else:
         with OpenViews(indices, call.targets, request.routing, request.preference) as (views, failures):
-            result = await search_views(views, failures, body, request)
+            result = await search_views(views, failures, body, request, limits)
     result.took_ms = int((perf_counter() - started) * 1000)
     return result
 
@@ -88,10 +96,13 @@ async def read_body(indices: Indices, call: Call, request: SearchRequest) -> Sea
         body = await asyncio.get_running_loop().run_in_executor(None, parse_request, request)
     else:
         body = parse_request(request)
-    if body.query is not None and (b'"terms"' in request.body or b'"more_like_this"' in request.body):
+    if b'"terms"' in request.body or b'"more_like_this"' in request.body:
         body = await resolve_lookups(call, body)
     if body.indices_boost:
         _check_boosted(indices, body, request)
+    if body.profile and any(target.access.documents for target in call.targets.local):
+        # Times tell of documents that the caller may not see (the documentation's limitations of security).
+        raise SecurityError("A search request cannot be profiled if document level security is enabled", 400)
     return body
 
 
@@ -106,17 +117,22 @@ def _check_boosted(indices: Indices, body: SearchBody, request: SearchRequest) -
 
 
 async def search_views(
-    views: Sequence[ShardView], failures: list[ShardFailure], body: SearchBody, request: SearchRequest
+    views: Sequence[ShardView],
+    failures: list[ShardFailure],
+    body: SearchBody,
+    request: SearchRequest,
+    limits: SearchLimits,
 ) -> SearchResult:
+    """The answer of open views, which are all that the search has."""
     now_ms = request.now_ms if request.now_ms is not None else time_ns() // 1_000_000
-    result = await query_views(views, failures, body, request, now_ms)
+    result = await query_views(views, failures, body, request, now_ms, limits)
     if result.failed:
         check_failures(result, request)
     if body.collapse is not None and body.collapse.get("inner_hits") and result.hits:
         await expand_groups(
             result.hits,
             body,
-            lambda group, asked: _again(views, group, asked, request, now_ms),
+            lambda group, asked: _again(views, group, asked, request, now_ms, limits),
             totals_as_int=request.total_hits_as_int,
         )
     return result
@@ -131,42 +147,85 @@ def check_failures(result: SearchResult, request: SearchRequest) -> None:
 
 
 async def query_views(
-    views: Sequence[ShardView], failures: list[ShardFailure], body: SearchBody, request: SearchRequest, now_ms: int
+    views: Sequence[ShardView],
+    failures: list[ShardFailure],
+    body: SearchBody,
+    request: SearchRequest,
+    now_ms: int,
+    limits: SearchLimits,
 ) -> SearchResult:
     """What these shards find; when none of them answers, that is the result too."""
     limit = body.from_ + body.size
     if not views:
         _check_without_index(body, request, now_ms)
+    planned = await _plans(views, body, request, now_ms, limits.allows_expensive, failures)
+    planned, skipped = await can_match.prefiltered(
+        views, planned, body, request, now_ms, documents_on_loop_max=DOCUMENTS_ON_LOOP_MAX
+    )
+    answered = await _answers(planned, body, limit, limits.max_buckets, failures)
+    result = await _reduced(answered, failures, skipped, body, request)
+    result.max_buckets = limits.max_buckets
+    if body.profile:
+        result.profile = [
+            shard_profile(one.view, one.plan, body, one.timings, request.cluster_alias)
+            for one in answered
+            if one.timings is not None
+        ]
+    return result
+
+
+async def _plans(
+    views: Sequence[ShardView],
+    body: SearchBody,
+    request: SearchRequest,
+    now_ms: int,
+    allows_expensive: bool,
+    failures: list[ShardFailure],
+) -> list[Planned]:
+    planned = []
+    for view in views:
+        started_ns = perf_counter_ns()
+        arguments = (view, body, request.cluster_alias, now_ms, failures, allows_expensive)
+        if len(request.body) > BODY_ON_LOOP_BYTES_MAX:
+            plan = await asyncio.get_running_loop().run_in_executor(None, _planned, *arguments)
+        else:
+            plan = _planned(*arguments)
+        if plan is not None:
+            planned.append(Planned(view, plan, perf_counter_ns() - started_ns))
+    return planned
+
+
+async def _answers(
+    planned: Sequence[Planned], body: SearchBody, limit: int, max_buckets: int, failures: list[ShardFailure]
+) -> list[Answered]:
+    """The query phase: short work at once, the rest side by side in threads."""
     answered: list[Answered] = []
     pending = []
-    for view in views:
-        if len(request.body) > BODY_ON_LOOP_BYTES_MAX:
-            planned = await asyncio.get_running_loop().run_in_executor(
-                None, _planned, view, body, request.cluster_alias, now_ms, failures
-            )
+    for one in planned:
+        if _is_short(one.view, one.plan, body, limit):
+            _take(_query(one, body, limit, max_buckets), answered, failures)
         else:
-            planned = _planned(view, body, request.cluster_alias, now_ms, failures)
-        if planned is None:
-            continue
-        if _is_short(view, planned, body, limit):
-            _take(_query(view, planned, body, limit), answered, failures)
-        else:
-            pending.append((view, planned))
+            pending.append(one)
     if pending:
         loop = asyncio.get_running_loop()
         outcomes = await asyncio.gather(
-            *(loop.run_in_executor(None, _query, view, planned, body, limit) for view, planned in pending)
+            *(loop.run_in_executor(None, _query, one, body, limit, max_buckets) for one in pending)
         )
         for outcome in outcomes:
             _take(outcome, answered, failures)
-    return await _reduced(answered, failures, body, request)
+    return answered
 
 
 async def _again(
-    views: Sequence[ShardView], body: SearchBody, asked: SearchRequest, request: SearchRequest, now_ms: int
+    views: Sequence[ShardView],
+    body: SearchBody,
+    asked: SearchRequest,
+    request: SearchRequest,
+    now_ms: int,
+    limits: SearchLimits,
 ) -> SearchResult:
     inner = msgspec.structs.replace(asked, cluster_alias=request.cluster_alias, now_ms=now_ms)
-    return await search_views(views, [], body, inner)
+    return await search_views(views, [], body, inner, limits)
 
 
 def _check_without_index(body: SearchBody, request: SearchRequest, now_ms: int) -> None:
@@ -182,10 +241,15 @@ def _check_without_index(body: SearchBody, request: SearchRequest, now_ms: int) 
 
 
 def _planned(
-    view: ShardView, body: SearchBody, cluster_alias: str, now_ms: int, failures: list[ShardFailure]
+    view: ShardView,
+    body: SearchBody,
+    cluster_alias: str,
+    now_ms: int,
+    failures: list[ShardFailure],
+    allows_expensive: bool,
 ) -> Plan | None:
     try:
-        return plan_for(body, view.shape(cluster_alias), view.reader.searcher, now_ms)
+        return plan_for(body, view.shape(cluster_alias, allows_expensive), view.reader.searcher, now_ms)
     except RequestRefusedError as refused:
         raise refused.error from refused
     except _WHOLE_REQUEST:
@@ -207,12 +271,17 @@ def _shown_index(view: ShardView, cluster_alias: str) -> str:
     return f"{cluster_alias}:{view.index}" if cluster_alias else view.index
 
 
-def _query(view: ShardView, plan: Plan, body: SearchBody, limit: int) -> Answered | ShardFailure:
-    started = perf_counter()
+def _query(planned: Planned, body: SearchBody, limit: int, max_buckets: int) -> Answered | ShardFailure:
+    view, plan, build_ns = planned
+    started_ns = perf_counter_ns()
+    timings = Timings(rewrite=build_ns) if body.profile else None
     try:
-        answered = Answered(view, plan, run_query(view.reader, body, plan, limit, view.ordinal))
-        view.reader.shard.counters.query(perf_counter() - started)
-        return answered
+        hits = run_query(view.reader, body, plan, limit, view.ordinal, max_buckets, timings)
+        spent_ns = perf_counter_ns() - started_ns
+        view.reader.shard.counters.query(spent_ns / 1e9, body.stats_groups)
+        if timings is not None:
+            timings.query_phase = spent_ns
+        return Answered(view, plan, hits, timings)
     except _WHOLE_REQUEST:
         raise
     except HanseError as error:
@@ -245,12 +314,13 @@ def _is_short(view: ShardView, plan: Plan, body: SearchBody, limit: int) -> bool
 
 
 async def _reduced(
-    answered: list[Answered], failures: list[ShardFailure], body: SearchBody, request: SearchRequest
+    answered: list[Answered], failures: list[ShardFailure], skipped: int, body: SearchBody, request: SearchRequest
 ) -> SearchResult:
     answered.sort(key=lambda shard: shard.view.ordinal)
     result = SearchResult(
-        total_shards=len(answered) + len(failures),
-        successful=len(answered),
+        total_shards=len(answered) + len(failures) + skipped,
+        successful=len(answered) + skipped,
+        skipped=skipped,
         failed=len(failures),
         failures=failures,
     )
@@ -271,8 +341,6 @@ async def _reduced(
     if body.aggregations is not None:
         partials = [shard.hits.aggregations for shard in answered if shard.hits.aggregations is not None]
         result.aggregations = partials[0] if len(partials) == 1 else merge_partials(body.aggregations, partials)
-    if body.profile:
-        result.profile = [_profile(shard, request.cluster_alias) for shard in answered]
     result.num_reduce_phases = reduce_phases(len(answered), request.batched_reduce_size)
     chosen = _page(answered, body, request.final_reduce)
     count = sum([len(part.found) for part in chosen])
@@ -376,21 +444,15 @@ def _fetch_shard(
 ) -> list[Hit] | ShardFailure:
     view = shard.view
     place = Place(view.index, view.number, request.cluster_alias)
-    started = perf_counter()
+    started_ns = perf_counter_ns()
     try:
         hits = fetch(view.reader, body, shard.plan, place, found, collapsed if body.collapse is not None else ())
     except _WHOLE_REQUEST:
         raise
     except HanseError as error:
         return _failure(view, request.cluster_alias, error)
-    view.reader.shard.counters.fetch(perf_counter() - started)
+    spent_ns = perf_counter_ns() - started_ns
+    view.reader.shard.counters.fetch(spent_ns / 1e9, body.stats_groups)
+    if shard.timings is not None:
+        shard.timings.fetch = spent_ns
     return hits
-
-
-def _profile(shard: Answered, cluster_alias: str) -> dict[str, Any]:
-    """The shape of a profile; the engine does not measure its parts."""
-    return {
-        "id": f"[{shard.view.node}][{_shown_index(shard.view, cluster_alias)}][{shard.view.number}]",
-        "searches": [{"query": [], "rewrite_time": 0, "collector": []}],
-        "aggregations": [],
-    }

@@ -18,11 +18,13 @@ from hanse.cluster.updates import ClusterService
 from hanse.errors import HanseError
 from hanse.index.service import Indices
 from hanse.search.body import SearchBody
+from hanse.search.can_match import threshold
 from hanse.search.contexts import Contexts
 from hanse.search.coordinate import check_failures, query_views, read_body, search_local
 from hanse.search.copies import Copies, Place
 from hanse.search.expand import expand_groups
-from hanse.search.parts import GONE, by_index, gone, lost_shards, merged, taken_out
+from hanse.search.limits import SearchLimits
+from hanse.search.parts import GONE, by_index, gone, idle_part, lost_shards, merged, share, taken_out
 from hanse.search.pit_id import Part, parts_of
 from hanse.search.request import SearchRequest, SearchResult
 from hanse.search.shard_requests import SEARCH_SHARDS, SearchShards, Shards
@@ -52,6 +54,10 @@ class Distribution:
         registry.register(SEARCH_SHARDS, self._search_shards)
         self._spread.register(registry)
 
+    def limits(self) -> SearchLimits:
+        """What the cluster settings allow now."""
+        return self._contexts.limits()
+
     async def search(self, call: Call, request: SearchRequest) -> SearchResult:
         """The answer of the local targets. With `final_reduce` off, hits reach from 0 to from + size."""
         if b'"pit"' in request.body:
@@ -65,25 +71,50 @@ class Distribution:
         places = self._copies.places(call.targets, request.routing, request.preference)
         request = _dated(request)
         if request.scroll is not None:
-            result = await self._spread.start_scroll(call, places, body, request)
+            result = await self._spread.start_scroll(call, places, body, self._decided(call, body, request))
         else:
             result = await _finished(body, request, lambda body, asked: self._over_places(call, places, body, asked))
+        return self._measured(result, started)
+
+    def _measured(self, result: SearchResult, started: float) -> SearchResult:
         result.took_ms = int((perf_counter() - started) * 1000)
+        result.max_buckets = self.limits().max_buckets
         return result
+
+    def _decided(self, call: Call, body: SearchBody, request: SearchRequest) -> SearchRequest:
+        """With what only the whole search tells: from how many shards on they are looked at before they are asked."""
+        settings = [self._indices.get(target.index).metadata.settings for target in call.targets.local]
+        return msgspec.structs.replace(request, pre_filter_shard_size=threshold(body, request, settings))
 
     async def _over_places(
         self, call: Call, places: Sequence[Place], body: SearchBody, request: SearchRequest
     ) -> SearchResult:
-        part = msgspec.structs.replace(request, final_reduce=False)
+        decided = self._decided(call, body, request)
+        lost: list[Place] = []
 
-        async def ask(node: str, group: list[Place]) -> tuple[SearchResult, dict[int, HanseError]]:
-            asked = self._request(call, part, by_index(group))
-            result = await self._ask(node, call, asked)
-            return result, taken_out(result, group, request.cluster_alias)
+        async def over(some: Sequence[Place], *, runs: bool) -> list[tuple[list[Place], SearchResult]]:
+            """The answers with the shards they are about. With `runs` at least one shard of each is searched."""
 
-        results, lost = await self._copies.ask(places, ask)
+            async def ask(
+                node: str, group: list[Place]
+            ) -> tuple[tuple[list[Place], SearchResult], dict[int, HanseError]]:
+                part = share(decided, elsewhere=len(places) - len(group), runs=runs)
+                result = await self._ask(node, call, self._request(call, part, by_index(group)))
+                refused = taken_out(result, group, request.cluster_alias)
+                return ([place for place in group if place.ordinal not in refused], result), refused
+
+            answers, unanswered = await self._copies.ask(some, ask)
+            lost.extend(unanswered)
+            return answers
+
+        answers = await over(places, runs=False)
+        idle = None if request.may_skip_all else idle_part([result for _, result in answers])
+        if idle is not None:
+            group, _ = answers.pop(idle)
+            answers += await over(group, runs=True)
+        results = [result for _, result in answers]
         if not places:
-            results = [await self._search_shards(call, self._request(call, part, {}))]
+            results = [await self._search_shards(call, self._request(call, share(decided), {}))]
         if lost:
             results.append(lost_shards(lost, request.cluster_alias))
         return merged(results, request, body)
@@ -104,10 +135,10 @@ class Distribution:
         body = await read_body(self._indices, call, part)
         if request.context:
             with self._contexts.part_views(call, request.context, request.keep_alive) as views:
-                return await query_views(views, [], body, part, part.now_ms or 0)
+                return await query_views(views, [], body, part, part.now_ms or 0, self.limits())
         views, failures = acquire_named(self._indices, call.targets, request.shards)
         try:
-            return await query_views(views, failures, body, part, part.now_ms or 0)
+            return await query_views(views, failures, body, part, part.now_ms or 0, self.limits())
         finally:
             release(views)
 
@@ -123,16 +154,17 @@ class Distribution:
             body, request, lambda inner, asked: self._over_parts(call, parts, inner, asked, body.pit_keep_alive)
         )
         result.pit_id = pit
-        result.took_ms = int((perf_counter() - started) * 1000)
-        return result
+        return self._measured(result, started)
 
     async def _over_parts(
         self, call: Call, parts: Sequence[Part], body: SearchBody, request: SearchRequest, keep_alive: str | None
     ) -> SearchResult:
         """A view of a point in time is nowhere else: what does not answer has failed."""
-        asked = msgspec.structs.replace(request, final_reduce=False)
+        decided = self._decided(call, body, request)
+        shards = sum(part.shards for part in parts)
 
-        async def one(part: Part) -> SearchResult:
+        async def one(part: Part, *, runs: bool) -> SearchResult:
+            asked = share(decided, elsewhere=shards - part.shards, runs=runs)
             wanted = msgspec.structs.replace(self._request(call, asked, {}, part.context), keep_alive=keep_alive)
             try:
                 return await self._ask(part.node, call, wanted)
@@ -140,7 +172,11 @@ class Distribution:
                 return gone(part)
 
         own_last = sorted(parts, key=lambda part: part.node == self._indices.own_id)
-        return merged(await together([one(part) for part in own_last]), request, body)
+        results = await together([one(part, runs=False) for part in own_last])
+        idle = None if request.may_skip_all else idle_part(results)
+        if idle is not None:
+            results[idle] = await one(own_last[idle], runs=True)
+        return merged(results, request, body)
 
 
 async def _finished(body: SearchBody, request: SearchRequest, gather: Gather) -> SearchResult:

@@ -74,6 +74,15 @@ def partial_failure(failures: Sequence[ShardFailure]) -> SearchPhaseExecutionErr
     return error
 
 
+def reduce_failed(cause: HanseError) -> SearchPhaseExecutionError:
+    """The error of a search whose shards all answered, but whose answers cannot become one."""
+    error = SearchPhaseExecutionError(
+        "", caused_by=cause, root_causes=[], phase="rank-feature", grouped=True, failed_shards=[]
+    )
+    error.status = cause.status
+    return error
+
+
 def _root(error: HanseError) -> HanseError:
     without_cause = _as_error({"type": error.name, "reason": error.reason, **error.metadata}, error.status)
     without_cause.caused_by = None

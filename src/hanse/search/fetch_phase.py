@@ -254,7 +254,8 @@ def bucket_hits(reader: ShardReader, plan: Plan, query: tantivy.Query, settings:
     if any(key.kind == "score" for key in keys):
         search.scores(found)
     best = search.by_score(1, counted=False).hits if not body.sort else []
-    inner = Plan(part, part, plan.visible, keys if body.sort else (), None, plan.mapping, plan.context, plan.allows)
+    order = keys if body.sort else ()
+    inner = Plan(plan.asked, part, part, plan.visible, order, None, plan.mapping, plan.context, plan.allows)
     place = Place(plan.context.index, reader.shard.number, plan.context.cluster_alias)
     keyed = [list(comparable_values(keys, hit)) for hit in found[:limit]]
     if not body.sort:

@@ -17,7 +17,7 @@ from hanse.index.mapping import Mapping as IndexMapping
 from hanse.index.service import IndexService, Indices
 from hanse.index.shard import Shard
 from hanse.search import engine
-from hanse.search.body import SearchBody
+from hanse.search.body import SearchBody, unsupported
 from hanse.search.failures import error_object
 from hanse.search.field_selection import matches_any
 from hanse.search.plan import Shape, build_plan
@@ -53,6 +53,9 @@ async def field_caps_local(
     """
     if not request.fields:
         raise ActionRequestValidationError.of("no fields specified")
+    if request.runtime_mappings:
+        # As in a search: to show fields that no search here can use would be a false promise.
+        raise unsupported("runtime_mappings")
     result = FieldCapsResult()
     first: HanseError | None = None
     if request.index_filter is not None and matches is None:
@@ -101,7 +104,13 @@ def _may_match(service: IndexService, shard: Shard, target: Target, request: Fie
     body = SearchBody(query=request.index_filter)
     with shard.reader() as reader:
         shape = Shape(
-            service.name, reader.mapping, reader.schema, service.metadata.settings, target, request.cluster_alias
+            service.name,
+            reader.mapping,
+            reader.schema,
+            service.metadata.settings,
+            target,
+            request.cluster_alias,
+            aliases=tuple(service.metadata.aliases),
         )
         plan = build_plan(body, shape, reader.searcher, now_ms)
         return not plan.hits.matches_none and engine.count(reader.searcher, plan.hits.query) > 0

@@ -61,9 +61,7 @@ def as_int(value: Any, key: str) -> int:
             raise IllegalArgumentError(f"{value} cannot be converted to Integer without data loss")
         return int(value)
     except ValueError as error:
-        raise IllegalArgumentError(
-            f"Failed to parse int parameter [{key}] with value [{value}]", caused_by=number_format(str(value))
-        ) from error
+        raise number_format(str(value)) from error
 
 
 def as_float(value: Any, key: str) -> float:
@@ -72,9 +70,7 @@ def as_float(value: Any, key: str) -> float:
     try:
         return float(value)
     except ValueError as error:
-        raise IllegalArgumentError(
-            f"Failed to parse float parameter [{key}] with value [{value}]", caused_by=number_format(str(value))
-        ) from error
+        raise number_format(str(value)) from error
 
 
 def as_bool(value: Any, key: str) -> bool:

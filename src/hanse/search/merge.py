@@ -13,11 +13,11 @@ from typing import Any
 
 import orjson
 
-from hanse.errors import IllegalArgumentError
+from hanse.errors import IllegalArgumentError, TooManyBucketsError
 from hanse.search.aggregation import finish as finish_aggregations
 from hanse.search.aggregation import merge_partials
 from hanse.search.body import SearchBody, parse_request
-from hanse.search.failures import failure_object, grouped
+from hanse.search.failures import failure_object, grouped, reduce_failed
 from hanse.search.float_text import score_json
 from hanse.search.request import Hit, SearchRequest, SearchResult
 from hanse.search.sort import comparator
@@ -110,10 +110,18 @@ def capped(total: int, relation: str, most: int | None) -> tuple[int, str]:
 
 
 def final_aggregations(result: SearchResult, request: SearchRequest) -> dict[str, Any] | None:
+    """The finished aggregations. Too many buckets fail the search in its last phase, when no shard is to blame."""
     if result.aggregations is None or result.aggregations_final:
         return result.aggregations
     plan = parse_request(request).aggregations
-    return None if plan is None else finish_aggregations(plan, result.aggregations, typed_keys=request.typed_keys)
+    if plan is None:
+        return None
+    try:
+        return finish_aggregations(
+            plan, result.aggregations, typed_keys=request.typed_keys, max_buckets=result.max_buckets
+        )
+    except TooManyBucketsError as error:
+        raise reduce_failed(error) from error
 
 
 def render(result: SearchResult, request: SearchRequest, status: int | None = None) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,11 +10,12 @@ import msgspec
 import orjson
 
 from hanse.errors import ActionRequestValidationError, IllegalArgumentError, JsonParseError
-from hanse.search.json_input import as_bool, as_float, as_int, as_strings, load_object
+from hanse.search.json_input import as_bool, as_int, as_strings, load_object, number_format
 from hanse.search.pit_id import indices_of
 from hanse.search.request import MultiSearchRequest, SearchRequest
 from hanse.transport.actions import IndicesOptions
 
+_WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
 _INTEGERS = {"from": "from_", "size": "size", "terminate_after": "terminate_after"}
 _BOOLEANS = (
     "track_scores",
@@ -104,7 +106,7 @@ def _fold(parameters: Mapping[str, str], members: dict[str, Any]) -> None:
         if name in _TEXTS:
             members[_TEXTS[name]] = text
         elif name in _INTEGERS:
-            members[_INTEGERS[name]] = as_int(text, name)
+            members[_INTEGERS[name]] = int_parameter(name, text)
         elif name in _BOOLEANS:
             members[name] = flag(text, name)
         elif name == "default_operator":
@@ -112,17 +114,47 @@ def _fold(parameters: Mapping[str, str], members: dict[str, Any]) -> None:
         elif name == "search_type":
             members["search_type"] = _search_type(text)
         elif name == "min_score":
-            members["min_score"] = as_float(text, name)
+            members["min_score"] = float_parameter(name, text)
         elif name == "batched_reduce_size":
-            members["batched_reduce_size"] = _batched_reduce_size(as_int(text, name))
+            members["batched_reduce_size"] = _batched_reduce_size(int_parameter(name, text))
         elif name == "pre_filter_shard_size":
-            members[name] = _pre_filter_shard_size(as_int(text, name))
+            members[name] = _pre_filter_shard_size(int_parameter(name, text))
         elif name == "track_total_hits":
             members["track_total_hits"] = track_total_hits(text)
         elif name == "rest_total_hits_as_int":
             members["total_hits_as_int"] = flag(text, name)
     if members.get("total_hits_as_int"):
         _check_exact_totals(members)
+
+
+def int_parameter(name: str, text: str) -> int:
+    """A URI parameter that is an int of Java, 32 bits; raises IllegalArgumentError with Elasticsearch's wording."""
+    return _whole("int", 32, name, text)
+
+
+def long_parameter(name: str, text: str) -> int:
+    """A URI parameter of 64 bits: versions, sequence numbers and terms are such."""
+    return _whole("long", 64, name, text)
+
+
+def _whole(kind: str, bits: int, name: str, text: str) -> int:
+    number = int(text) if _WHOLE.fullmatch(text) else None
+    if number is None or not -(1 << bits - 1) <= number < 1 << bits - 1:
+        raise _unparsed(kind, name, text)
+    return number
+
+
+def float_parameter(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise _unparsed("float", name, text) from error
+
+
+def _unparsed(kind: str, name: str, text: str) -> IllegalArgumentError:
+    return IllegalArgumentError(
+        f"Failed to parse {kind} parameter [{name}] with value [{text}]", caused_by=number_format(text)
+    )
 
 
 def flag(text: str, name: str) -> bool:
@@ -143,7 +175,8 @@ def track_total_hits(value: Any) -> bool | int:
         return value
     if isinstance(value, str) and value in ("true", "false", ""):
         return value != "false"
-    threshold = as_int(value, "track_total_hits")
+    is_text = isinstance(value, str)
+    threshold = int_parameter("track_total_hits", value) if is_text else as_int(value, "track_total_hits")
     if threshold < -1:
         raise IllegalArgumentError(f"[track_total_hits] parameter must be positive or equals to -1, got {threshold}")
     return True if threshold == -1 else threshold
@@ -210,7 +243,7 @@ def multi_search_request(
 ) -> MultiSearchRequest:
     """Pairs of a header line and a body line. Raises what Elasticsearch says of malformed ones."""
     concurrent = parameters.get("max_concurrent_searches")
-    if concurrent is not None and as_int(concurrent, "max_concurrent_searches") < 1:
+    if concurrent is not None and int_parameter("max_concurrent_searches", concurrent) < 1:
         raise IllegalArgumentError("maxConcurrentSearchRequests must be positive")
     if body and not body.endswith(b"\n"):
         raise IllegalArgumentError("The msearch request must be terminated by a newline [\\n]")
@@ -227,7 +260,7 @@ def multi_search_request(
     if not searches:
         raise ActionRequestValidationError.of("no requests added")
     return MultiSearchRequest(
-        tuple(searches), as_int(concurrent, "max_concurrent_searches") if concurrent is not None else None
+        tuple(searches), int_parameter("max_concurrent_searches", concurrent) if concurrent is not None else None
     )
 
 

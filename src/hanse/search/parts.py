@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from hanse.errors import (
     ConnectTransportError,
     HanseError,
@@ -34,6 +36,27 @@ def by_index(places: Sequence[Place]) -> Shards:
     for place in places:
         shards.setdefault(place.index, []).append((place.number, place.ordinal))
     return {index: tuple(numbers) for index, numbers in shards.items()}
+
+
+def share(request: SearchRequest, *, elsewhere: int = 0, runs: bool = False) -> SearchRequest:
+    """What is asked for some shards of a search, with `elsewhere` others that count, too.
+
+    Among them all one runs where nothing can match, and a part cannot know whether it is one of its own: with `runs`
+    it is.
+    """
+    return msgspec.structs.replace(
+        request,
+        final_reduce=False,
+        shards_elsewhere=request.shards_elsewhere + elsewhere,
+        may_skip_all=not runs and (request.may_skip_all or elsewhere > 0),
+    )
+
+
+def idle_part(results: Sequence[SearchResult]) -> int | None:
+    """The number of a part that is to be asked again when no shard of any has run: the answer needs its shape."""
+    if any(result.successful > result.skipped for result in results):
+        return None
+    return next((number for number, result in enumerate(results) if result.skipped), None)
 
 
 def taken_out(result: SearchResult, asked: Sequence[Place], cluster_alias: str) -> dict[int, HanseError]:
@@ -78,5 +101,5 @@ def merged(results: Sequence[SearchResult], request: SearchRequest, body: Search
     result.failures.sort(key=lambda failure: (failure.index or "", failure.shard))
     if result.profile is not None:
         result.profile.sort(key=lambda shard: str(shard["id"]).partition("]")[2])
-    result.num_reduce_phases = reduce_phases(result.successful, request.batched_reduce_size)
+    result.num_reduce_phases = reduce_phases(result.successful - result.skipped, request.batched_reduce_size)
     return result

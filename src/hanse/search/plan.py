@@ -41,8 +41,12 @@ class RequestRefusedError(Exception):
 
 @dataclass(slots=True)
 class Plan:
-    """What runs on a shard: `hits` with the post filter, `aggregated` without; `visible` is all the caller sees."""
+    """What runs on a shard: `hits` with the post filter, `aggregated` without; `visible` is all the caller sees.
 
+    `asked` is the query alone, without what rights, aliases and slices add: the one that may be shown to the caller.
+    """
+
+    asked: Part
     hits: Part
     aggregated: Part
     visible: tantivy.Query
@@ -81,6 +85,7 @@ class Shape(msgspec.Struct):
     shard: int = 0
     shards: int = 1
     aliases: tuple[str, ...] = ()
+    allows_expensive: bool = True
 
     def is_same(self, other: Shape) -> bool:
         return (
@@ -88,7 +93,7 @@ class Shape(msgspec.Struct):
             and self.schema is other.schema
             and self.settings is other.settings
             and (self.cluster_alias, self.shard, self.shards) == (other.cluster_alias, other.shard, other.shards)
-            and self.aliases == other.aliases
+            and (self.aliases, self.allows_expensive) == (other.aliases, other.allows_expensive)
             and (self.target is other.target or self.target == other.target)
         )
 
@@ -124,6 +129,7 @@ def build_plan(body: SearchBody, shape: Shape, searcher: tantivy.Searcher | None
         named = dict(context.named)
     keys = tuple(bind(context, key) for key in body.sort)
     return Plan(
+        main,
         hits,
         aggregated,
         _narrowed(everything(), filters).query,
@@ -136,6 +142,24 @@ def build_plan(body: SearchBody, shape: Shape, searcher: tantivy.Searcher | None
         matched,
         lambda clause: context.fresh().build(clause).query,
     )
+
+
+def may_match(
+    body: SearchBody,
+    shape: Shape,
+    searcher: tantivy.Searcher,
+    now_ms: int,
+    extent: Callable[[str], tuple[float, float] | None],
+) -> bool:
+    """Whether the query can match where columns reach no further than `extent` says. Raises as `build_plan` does."""
+    mapping = shape.mapping if allowed_fields(shape.target) is None else _restricted(shape.mapping, shape.target)
+    context = _context(shape, mapping, searcher, now_ms)
+    context.extent = extent
+    if _main_query(body, context).matches_none:
+        return False
+    unrestricted = _context(shape, shape.mapping, searcher, now_ms)
+    unrestricted.extent = extent
+    return all(any(not unrestricted.build(clause).matches_none for clause in group) for group in _groups(shape.target))
 
 
 def _main_query(body: SearchBody, context: QueryContext) -> Part:
@@ -157,7 +181,8 @@ def _context(shape: Shape, mapping: Mapping, searcher: tantivy.Searcher | None, 
     else:
         fields = tuple(raw) if raw else ("*",)
     context = QueryContext(shape.index, mapping, shape.schema, now_ms, fields, searcher=searcher)
-    context.cluster_alias = shape.cluster_alias
+    context.cluster_alias, context.aliases = shape.cluster_alias, shape.aliases
+    context.allows_expensive = shape.allows_expensive
     context.terms_max = int(settings.get("index.max_terms_count") or context.terms_max)
     context.regex_length_max = int(settings.get("index.max_regex_length") or context.regex_length_max)
     return context
@@ -167,16 +192,22 @@ def restrictions(
     shape: Shape, searcher: tantivy.Searcher | None, now_ms: int, into: QueryContext
 ) -> list[tantivy.Query]:
     """Document-level security and alias filters, which see all fields whatever the caller may see."""
-    target = shape.target
-    groups = [*target.access.documents, *((target.filters,) if target.filters else ())]
+    groups = _groups(shape.target)
     if not groups:
         return []
     context = _context(shape, shape.mapping, searcher, now_ms)
+    context.allows_expensive = True  # What an administrator wrote into a role or alias holds in any case.
     filters = [any_of([unscored(context.build(clause).query) for clause in group]) for group in groups]
     into.depends_on_now |= context.depends_on_now
     into.depends_on_searcher |= context.depends_on_searcher
     into.is_costly |= context.is_costly
+    into.has_ranges |= context.has_ranges
     return filters
+
+
+def _groups(target: Target) -> list[tuple[dict[str, Any], ...]]:
+    """Of each group a document must match one query: document-level security, and the aliases the target came by."""
+    return [*target.access.documents, *((target.filters,) if target.filters else ())]
 
 
 def _narrowed(part: Part, filters: list[tantivy.Query]) -> Part:

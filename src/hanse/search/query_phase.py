@@ -6,6 +6,7 @@ Tests: tests/search/test_query_phase.py, tests/search/test_sorting.py.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,11 +20,13 @@ from hanse.search.aggregation import AggregationPlan, CollectContext, TopHits, c
 from hanse.search.body import SearchBody
 from hanse.search.document_fields import column_values, values_at
 from hanse.search.plan import Plan
+from hanse.search.profile import Timings, timed
 from hanse.search.query.context import MUST, Part, unscored
 from hanse.search.rescore import rescore, window_of
 from hanse.search.sort import SortKey
 from hanse.search.sort_keys import POSITION_SLOT, BoundKey, bind
 from hanse.search.top_hits import Found, ShardSearch
+from hanse.settings.cluster_settings import MAX_BUCKETS
 
 SHARD_BASE_BITS = 40
 """Positions of all shards of a search in one number: the shard's ordinal above, the seq_no below."""
@@ -38,17 +41,30 @@ class ShardHits(msgspec.Struct):
     collapsed: list[Any] = []
 
 
-def run_query(reader: ShardReader, body: SearchBody, plan: Plan, limit: int, ordinal: int = 0) -> ShardHits:
-    """The first `limit` hits of the shard. `ordinal` is the shard's number within the search."""
+def run_query(
+    reader: ShardReader,
+    body: SearchBody,
+    plan: Plan,
+    limit: int,
+    ordinal: int = 0,
+    max_buckets: int = MAX_BUCKETS.default,
+    timings: Timings | None = None,
+) -> ShardHits:
+    """The first `limit` hits of the shard. `ordinal` is the shard's number within the search.
+
+    With `timings` each part is measured, the aggregations by themselves.
+    """
     part, aggregated, ended = plan.hits, plan.aggregated, None
     if body.terminate_after:
         part, aggregated, ended = _terminated(reader, body.terminate_after, part, aggregated)
     if body.min_score is not None:
         part, aggregated = _above(reader, body.min_score, part), _above(reader, body.min_score, aggregated)
     result = ShardHits(terminated_early=ended)
-    _top(reader, body, plan, part, limit, ordinal, result)
+    _, spent = timed(lambda: _top(reader, body, plan, part, limit, ordinal, result))
+    if timings is not None:
+        timings.hits = spent
     if body.aggregations is not None:
-        result.aggregations = _aggregate(reader, body.aggregations, plan, aggregated)
+        result.aggregations = _aggregate(reader, body.aggregations, plan, aggregated, max_buckets, timings)
     return result
 
 
@@ -176,25 +192,39 @@ def _collapse(
     result.collapsed = [key.shown(value) if value is not None else None for value in list(first)[:limit]]
 
 
-def _aggregate(reader: ShardReader, wanted: AggregationPlan, plan: Plan, part: Part) -> dict[str, Any]:
+def _aggregate(
+    reader: ShardReader, wanted: AggregationPlan, plan: Plan, part: Part, max_buckets: int, timings: Timings | None
+) -> dict[str, Any]:
     from hanse.search.fetch_phase import bucket_hits
 
     def render_hits(query: tantivy.Query, top_hits: dict[str, Any]) -> TopHits:
         return bucket_hits(reader, plan, query, top_hits)
 
-    return collect(
-        wanted,
-        searcher=reader.searcher,
-        schema=reader.schema,
-        query=part.query,
-        mapping=plan.mapping,
-        compile_query=plan.compile_filter,
-        context=CollectContext(
-            index=plan.context.index,
-            global_query=plan.visible,
-            render_hits=render_hits,
-        ),
-    )
+    def collected(asked: AggregationPlan) -> dict[str, Any]:
+        return collect(
+            asked,
+            searcher=reader.searcher,
+            schema=reader.schema,
+            query=part.query,
+            mapping=plan.mapping,
+            compile_query=plan.compile_filter,
+            context=CollectContext(
+                index=plan.context.index,
+                global_query=plan.visible,
+                render_hits=render_hits,
+                max_buckets=max_buckets,
+                shown_index=plan.context.shown_index,
+            ),
+        )
+
+    if timings is None:
+        return collected(wanted)
+    partials: dict[str, Any] = {}
+    for node in wanted.nodes:
+        partial, spent = timed(functools.partial(collected, AggregationPlan([node])))
+        partials |= partial
+        timings.aggregations.append((f"{type(node).__name__}Aggregator", node.name, spent))
+    return partials
 
 
 def comparable(plan: Plan, values: Sequence[Any]) -> tuple[Any, ...]:

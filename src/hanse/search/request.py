@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from hanse.settings.cluster_settings import MAX_BUCKETS
 from hanse.transport.actions import Action, IndicesOptions, Lane, Scope
 
 DEFAULT_SIZE = 10
@@ -20,7 +21,7 @@ DEFAULT_TRACK_TOTAL_HITS = 10_000
 class SearchRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """A search as asked: `body` is the JSON as received (empty means `{}`), the rest are URI parameters.
 
-    A parameter wins over the same member of the body. `cluster_alias`, `final_reduce` and `now_ms` are set by the
+    A parameter wins over the same member of the body. `cluster_alias` and what follows it are set by the
     coordinator of a cross-cluster search. `fields_from_uri` members keep their URI form (comma-separated text).
     """
 
@@ -63,6 +64,10 @@ class SearchRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     cluster_alias: str = ""
     final_reduce: bool = True
     now_ms: int | None = None
+    shards_elsewhere: int = 0
+    """How many shards of other nodes and clusters count with those here against `pre_filter_shard_size`."""
+    may_skip_all: bool = False
+    """Not even one shard has to run where none can match: another node's or cluster's may."""
 
 
 class ShardFailure(msgspec.Struct, omit_defaults=True):
@@ -115,6 +120,8 @@ class SearchResult(msgspec.Struct, omit_defaults=True):
     pit_id: str | None = None
     clusters: dict[str, Any] | None = None
     """The `_clusters` section, when remote clusters took part."""
+    max_buckets: int = MAX_BUCKETS.default
+    """How many buckets the final answer may hold: the limit of the cluster that made this result."""
     sort_kinds: tuple[str, ...] = ()
     """Per sort key the kind of its values (long, double, string, ...); clusters that disagree cannot be merged."""
 

@@ -118,7 +118,7 @@ def _unmapped(context: QueryContext, key: SortKey, missing_first: bool) -> Bound
 
 
 def _of_index_name(context: QueryContext, key: SortKey) -> BoundKey:
-    return BoundKey("string", key.descending, None, replacement=context.index)
+    return BoundKey("string", key.descending, None, replacement=context.shown_index)
 
 
 def _mapped(context: QueryContext, key: SortKey, field: FieldType, missing_first: bool) -> BoundKey:

@@ -24,7 +24,7 @@ from hanse.search.contexts import Contexts, TooManyScrollContextsError, continua
 from hanse.search.coordinate import check_failures, read_body
 from hanse.search.copies import ELSEWHERE, Copies, Place
 from hanse.search.failures import all_shards_failed, shard_failure
-from hanse.search.parts import GONE, by_index, gone, lost_shards, merged, taken_out
+from hanse.search.parts import GONE, by_index, gone, lost_shards, merged, share, taken_out
 from hanse.search.pit_id import Part
 from hanse.search.request import (
     CLEAR_SCROLL,
@@ -90,7 +90,8 @@ class SpreadContexts:
     async def start_scroll(
         self, call: Call, places: Sequence[Place], body: SearchBody, request: SearchRequest
     ) -> SearchResult:
-        """The first page, and contexts on the nodes that hold the shards. `now_ms` of the request is set."""
+        """The first page, and contexts on the nodes that hold the shards. `now_ms` of the request is set, and
+        `pre_filter_shard_size`."""
         keep_alive = request.scroll or ""
         self._contexts.read_keep_alive(keep_alive, "scroll")
         part = msgspec.structs.replace(request, final_reduce=False)
@@ -204,8 +205,13 @@ class SpreadContexts:
         action = OPEN_SHARDS if scroll is None else BEGIN_SCROLL
 
         async def ask(node: str, group: list[Place]) -> tuple[tuple[Part, SearchResult], dict[int, HanseError]]:
+            search = None
+            if scroll is not None:
+                # A context is not asked twice: the part with the first shard runs one for the answer's shape.
+                has_first = any(place.ordinal == 0 for place in group)
+                search = share(scroll, elsewhere=len(places) - len(group), runs=has_first)
             asked = OpenShards(
-                call.targets.expression, by_index(group), keep_alive, self._cluster.state.version, scroll, options
+                call.targets.expression, by_index(group), keep_alive, self._cluster.state.version, search, options
             )
             if self._nodes is None or self._is_here(node):
                 opened = await self._open_shards(call, asked)

@@ -33,7 +33,7 @@ class ShardView(msgspec.Struct):
     aliases: tuple[str, ...] = ()
     node: str = ""
 
-    def shape(self, cluster_alias: str) -> Shape:
+    def shape(self, cluster_alias: str, allows_expensive: bool = True) -> Shape:
         reader = self.reader
         return Shape(
             self.index,
@@ -45,6 +45,7 @@ class ShardView(msgspec.Struct):
             self.number,
             self.shards,
             self.aliases,
+            allows_expensive,
         )
 
 

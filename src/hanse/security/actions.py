@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from hanse.security import delegation
 from hanse.security.api_key_actions import ApiKeyActions
+from hanse.security.api_key_grant import GRANT_API_KEY, ApiKeyGrant
 from hanse.security.audit import Audit
 from hanse.security.ceilings import RemotePeers
 from hanse.security.every_node import AskNodes
@@ -38,7 +39,9 @@ def register(
     RoleActions(store, roles, audit).register(registry)
     PrivilegeActions(store, roles).register(registry)
     RoleMappingActions(store).register(registry)
-    ApiKeyActions(store, roles, audit).register(registry)
+    api_keys = ApiKeyActions(store, roles, audit)
+    api_keys.register(registry)
+    registry.register(GRANT_API_KEY, ApiKeyGrant(realms, roles, api_keys).grant)
     PeerActions(store, peers, audit).register(registry)
     TaskActions(running, ask_nodes).register(registry)
     delegation.register(registry)

@@ -42,7 +42,10 @@ class ApiKeyActions:
         registry.register(requests.CLEAR_API_KEY_CACHE, self.clear_cache)
 
     async def create(self, call: Call, request: requests.CreateApiKey) -> Answer:
-        body, owner = request.body, call.identity
+        return await self.create_for(call.identity, call, request.body)
+
+    async def create_for(self, owner: Identity, call: Call, body: Mapping[str, Any]) -> Answer:
+        """A key of `owner`, made by the caller, whom the gate has let."""
         _check(body, {"name", "expiration", "role_descriptors", "metadata"})
         name = body.get("name")
         if not isinstance(name, str) or not name.strip() or len(name) > NAME_CHARS_MAX or name.startswith("_"):
@@ -154,7 +157,8 @@ class ApiKeyActions:
         return Answer(
             {
                 "invalidated_api_keys": active,
-                "previously_invalidated_api_keys": [id for id in found if id not in active],
+                # Only who names keys by id hears that they were invalid already.
+                "previously_invalidated_api_keys": [id for id in found if id not in active] if ids else [],
                 "error_count": 0,
             }
         )
@@ -250,11 +254,16 @@ def _shown(id: str, key: Mapping[str, Any], with_limited_by: bool) -> dict[str, 
         "realm": key["realm"],
         "realm_type": key["realm_type"],
         "metadata": key["metadata"],
-        "role_descriptors": key["role_descriptors"],
+        "role_descriptors": _displayed(key["role_descriptors"]),
     }
     for field in ("expiration", "invalidation"):
         if key.get(field) is not None:
             shown[field] = key[field]
     if with_limited_by:
-        shown["limited_by"] = [key["limited_by"]]
+        shown["limited_by"] = [_displayed(key["limited_by"])]
     return shown
+
+
+def _displayed(descriptors: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Descriptors with the member that is not stored, since no role is ever disabled here."""
+    return {name: {**descriptor, "transient_metadata": {"enabled": True}} for name, descriptor in descriptors.items()}

@@ -81,8 +81,8 @@ class Query(msgspec.Struct, frozen=True):
     with_limited_by: bool = False
 
     def concerns(self, identity: Identity) -> bool:
-        """A query for keys shows somebody who manages only their own just these."""
-        return True
+        """A query for keys shows somebody who manages only their own just these; to a key nothing of its owner."""
+        return identity.api_key is None or not self.with_limited_by
 
 
 class HasPrivileges(msgspec.Struct, frozen=True):
@@ -136,7 +136,10 @@ class GetApiKeys(msgspec.Struct, frozen=True):
 
     def concerns(self, identity: Identity) -> bool:
         if identity.api_key is not None:
-            return self.owner or (self.id is not None and self.id == identity.api_key.get("id"))
+            # A key that may see what limits it would learn its owner's roles.
+            return not self.with_limited_by and (
+                self.owner or (self.id is not None and self.id == identity.api_key.get("id"))
+            )
         return self.owner or (self.username == identity.username and self.realm_name == identity.realm.name)
 
 

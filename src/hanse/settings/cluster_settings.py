@@ -65,9 +65,9 @@ USE_ADAPTIVE_REPLICA_SELECTION = boolean(
     _BOTH,
     "a search asks the copy of a shard that answers fastest; if not, all in turn",
 )
-MAX_BUCKETS = integer("search.max_buckets", 65535, _BOTH, "the most buckets an answer may hold", min=0)
+MAX_BUCKETS = integer("search.max_buckets", 65536, _BOTH, "the most buckets an answer may hold", min=0)
 DEFAULT_SEARCH_TIMEOUT = time_s("search.default_search_timeout", -1, _BOTH, "time-out of a search that names none")
-DEFAULT_KEEP_ALIVE = time_s("search.default_keep_alive", 300, _BOTH, "how long a scroll lives that does not say")
+DEFAULT_KEEP_ALIVE = time_s("search.default_keep_alive", 300, _BOTH, "accepted; may not exceed search.max_keep_alive")
 MAX_KEEP_ALIVE = time_s("search.max_keep_alive", 24 * 3600, _BOTH, "the longest life of a scroll or point in time")
 MAX_OPEN_SCROLL = integer("search.max_open_scroll_context", 500, _BOTH, "the most scrolls open at the same time", min=0)
 ALLOW_EXPENSIVE_QUERIES = boolean(

@@ -144,6 +144,9 @@ SECURITY_ENABLED = boolean("xpack.security.enabled", True, _STATIC, "who calls m
 COMPATIBILITY_VERSION = checked(
     string("hanse.compatibility.version", "9.2.0", _STATIC, "the Elasticsearch version told to clients"), _version
 )
+MINIMUM_WIRE_VERSION = "8.19.0"
+MINIMUM_INDEX_VERSION = "8.0.0"
+"""Told to clients beside the compatible version."""
 
 NODE_SETTINGS: list[Setting[Any]] = [
     *(value for value in list(globals().values()) if isinstance(value, Setting)),

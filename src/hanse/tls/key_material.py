@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from hanse.errors import SettingsError
+from hanse.tls.pem_faults import fault_of
 from hanse.tls.ssl_settings import SslSettings, StoreSettings
 
 FILE_BYTES_MAX = 4 * 1024 * 1024
@@ -89,7 +90,7 @@ def read_certificates(path: Path, setting: str, what: str) -> tuple[x509.Certifi
     except ValueError as error:
         raise SettingsError(
             f"cannot read configured [{what}] [{path}] in [{setting}] because the file does not contain any "
-            f"readable certificate: {error}"
+            f"readable certificate: {fault_of(data, 'CERTIFICATE')}"
         ) from error
 
 
@@ -105,7 +106,7 @@ def _read_key(path: Path, setting: str, passphrase: str | None) -> PrivateKey:
     try:
         key = serialization.load_pem_private_key(data, passphrase.encode() if encrypted and passphrase else None)
     except (ValueError, TypeError) as error:
-        cause = "this is usually caused by an incorrect passphrase" if encrypted else str(error)
+        cause = "this is usually caused by an incorrect passphrase" if encrypted else fault_of(data, "PRIVATE KEY")
         raise SettingsError(f"{where} - {cause}") from error
     return _usable(key, where)
 

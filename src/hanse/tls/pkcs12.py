@@ -104,8 +104,10 @@ def read_pkcs12(data: bytes, password: str = "") -> Store:
 def _read_older(data: bytes, password: str, why: Exception) -> Store:
     try:
         found = pkcs12.load_pkcs12(data, password.encode())
-    except ValueError as error:
-        raise IllegalArgumentError(f"cannot read the PKCS#12 file: {error}") from why
+    except ValueError:
+        raise IllegalArgumentError(
+            "cannot read the PKCS#12 file: its password is wrong, or it is damaged or protected in an unknown way"
+        ) from why
     others = tuple(entry.certificate for entry in found.additional_certs)
     if found.key is None or found.cert is None:
         return Store(trusted=tuple(TrustedEntry(f"{at}", one) for at, one in enumerate(others)))

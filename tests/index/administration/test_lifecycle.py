@@ -9,12 +9,12 @@ from tests.index.shards import one
 
 from hanse.errors import HanseError, IndexClosedError, IndexNotFoundError
 from hanse.index.administration import requests
-from hanse.index.administration.requests import NO_ALIASES, AddBlock, ByNames
+from hanse.index.administration.requests import NO_ALIASES, Block, ByNames
 from hanse.transport.actions import IndicesOptions
 
 
 async def block(here: Administration, index: str, name: str) -> dict[str, Any]:
-    answer: dict[str, Any] = await here.run(requests.BLOCK, AddBlock((index,), name))
+    answer: dict[str, Any] = await here.run(requests.BLOCK, Block((index,), name))
     return answer
 
 
@@ -60,6 +60,10 @@ async def test_a_block_is_a_setting(here: Administration) -> None:
     assert here.index("a").settings_version == version
     with pytest.raises(HanseError, match="No block found with name sleep"):
         await block(here, "a", "sleep")
+    for _ in range(2):
+        removed = await here.run(requests.UNBLOCK, Block(("a",), "write"))
+        assert removed == {"acknowledged": True, "indices": [{"name": "a", "unblocked": True}]}
+    assert "index.blocks.write" not in here.index("a").settings
 
 
 @pytest.mark.parametrize(

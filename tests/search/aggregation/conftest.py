@@ -153,7 +153,7 @@ def run(
     *shards: Sequence[dict[str, Any]] | Shard,
     query: tantivy.Query | None = None,
     typed_keys: bool = False,
-    max_buckets: int = 65_535,
+    max_buckets: int = 65_536,
 ) -> dict[str, Any]:
     """The finished answer over shards, given as such or as their documents."""
     plan = parse_aggregations(aggs)

@@ -14,7 +14,7 @@ from hanse.errors import HanseError, IllegalArgumentError
 from hanse.index import settings as index_settings
 from hanse.index.administration.blocks import refuse_change
 from hanse.index.administration.properties import with_settings, with_state
-from hanse.index.administration.requests import AddBlock, ByNames
+from hanse.index.administration.requests import Block, ByNames
 from hanse.index.refreshing import Refreshing
 from hanse.index.service import Indices
 from hanse.transport.actions import Acknowledged, Call
@@ -57,22 +57,27 @@ class IndexLifecycle:
             "indices": {name: {"closed": True} for name in names if name in was_open},
         }
 
-    async def block(self, call: Call, request: AddBlock) -> dict[str, Any]:
-        if request.block not in index_settings.BLOCKS:
-            raise IllegalArgumentError(f"No block found with name {request.block}")
-        key = f"index.blocks.{request.block}"
+    async def block(self, call: Call, request: Block) -> dict[str, Any]:
+        names = await self._set_block(call, request.block, "true")
+        blocked = [{"name": name, "blocked": True} for name in names]
+        return {"acknowledged": True, "shards_acknowledged": True, "indices": blocked}
+
+    async def unblock(self, call: Call, request: Block) -> dict[str, Any]:
+        names = await self._set_block(call, request.block, None)
+        return {"acknowledged": True, "indices": [{"name": name, "unblocked": True} for name in names]}
+
+    async def _set_block(self, call: Call, block: str, value: str | None) -> tuple[str, ...]:
+        if block not in index_settings.BLOCKS:
+            raise IllegalArgumentError(f"No block found with name {block}")
+        names = call.targets.names
 
         def change(state: ClusterState) -> ClusterState:
-            for name in call.targets.names:
-                state = state.with_index(with_settings(state.index(name), {key: "true"}))
+            for name in names:
+                state = state.with_index(with_settings(state.index(name), {f"index.blocks.{block}": value}))
             return state
 
-        await self._cluster.update(f"add-index-block [{request.block}]", change)
-        return {
-            "acknowledged": True,
-            "shards_acknowledged": True,
-            "indices": [{"name": name, "blocked": True} for name in call.targets.names],
-        }
+        await self._cluster.update(f"{'remove' if value is None else 'add'}-index-block [{block}]", change)
+        return names
 
     async def refresh(self, call: Call, request: ByNames) -> dict[str, Any]:
         """Of every copy of every shard; one that fails is counted, and the others are refreshed all the same."""

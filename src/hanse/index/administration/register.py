@@ -9,6 +9,8 @@ from hanse.index.administration.analyze import AnalyzeAction
 from hanse.index.administration.create import IndexCreator
 from hanse.index.administration.lifecycle import IndexLifecycle
 from hanse.index.administration.properties import IndexProperties
+from hanse.index.administration.rollover import RolloverAction
+from hanse.index.administration.search_shards import SearchShardsAction
 from hanse.index.administration.statistics import IndexStatistics
 from hanse.index.administration.template_actions import TemplateActions
 from hanse.index.refreshing import Refreshing
@@ -35,6 +37,7 @@ def register(
     registry.register(requests.OPEN, lifecycle.open)
     registry.register(requests.CLOSE, lifecycle.close)
     registry.register(requests.BLOCK, lifecycle.block)
+    registry.register(requests.UNBLOCK, lifecycle.unblock)
     registry.register(requests.REFRESH, lifecycle.refresh)
     registry.register(requests.FLUSH, lifecycle.flush)
     registry.register(requests.FORCE_MERGE, lifecycle.acknowledge_shards)
@@ -47,6 +50,8 @@ def register(
     registry.register(requests.PUT_SETTINGS, properties.put_settings)
     registry.register(requests.GET_ALIASES, properties.get_aliases)
     registry.register(requests.UPDATE_ALIASES, properties.update_aliases)
+    registry.register(requests.ROLLOVER, RolloverAction(cluster, indices, broadcast).rollover)
+    registry.register(requests.SEARCH_SHARDS, SearchShardsAction(cluster, indices).search_shards)
     registry.register(requests.ANALYZE, AnalyzeAction(cluster).analyze)
     registry.register(requests.PUT_INDEX_TEMPLATE, templates.put_composable)
     registry.register(requests.GET_INDEX_TEMPLATE, templates.get_composable)

@@ -54,7 +54,7 @@ class PutSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     reopen: bool = False
 
 
-class AddBlock(msgspec.Struct, frozen=True, omit_defaults=True):
+class Block(msgspec.Struct, frozen=True, omit_defaults=True):
     indices: tuple[str, ...]
     block: str
     options: IndicesOptions = STRICT
@@ -77,6 +77,22 @@ class UpdateAliases(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def indices(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for action in self.actions for name in action.indices))
+
+
+class Rollover(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`indices` is the one alias; `body` what `_rollover` takes."""
+
+    indices: tuple[str, ...]
+    body: dict[str, Any] = {}
+    new_index: str | None = None
+    dry_run: bool = False
+    options: IndicesOptions = STRICT
+
+
+class SearchShards(msgspec.Struct, frozen=True, omit_defaults=True):
+    indices: tuple[str, ...] = ()
+    options: IndicesOptions = IndicesOptions()
+    routing: str | None = None
 
 
 class GetAliases(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -137,7 +153,8 @@ AUTO_CREATE = Action("indices:admin/auto_create", CreateIndex, CreatedIndex, Sco
 DELETE = Action("indices:admin/delete", ByNames, Acknowledged, Scope.INDEX)
 OPEN = Action("indices:admin/open", ByNames, dict, Scope.INDEX)
 CLOSE = Action("indices:admin/close", ByNames, dict, Scope.INDEX)
-BLOCK = Action("indices:admin/block/add", AddBlock, dict, Scope.INDEX)
+BLOCK = Action("indices:admin/block/add", Block, dict, Scope.INDEX)
+UNBLOCK = Action("indices:admin/block/remove", Block, dict, Scope.INDEX)
 REFRESH = Action("indices:admin/refresh", ByNames, dict, Scope.INDEX)
 FLUSH = Action("indices:admin/flush", ByNames, dict, Scope.INDEX)
 FORCE_MERGE = Action("indices:admin/forcemerge", ByNames, dict, Scope.INDEX)
@@ -150,7 +167,9 @@ GET_SETTINGS = Action("indices:monitor/settings/get", ByNames, dict, Scope.INDEX
 PUT_SETTINGS = Action("indices:admin/settings/update", PutSettings, Acknowledged, Scope.INDEX)
 GET_ALIASES = Action("indices:admin/aliases/get", GetAliases, dict, Scope.INDEX)
 UPDATE_ALIASES = Action("indices:admin/aliases", UpdateAliases, Acknowledged, Scope.INDEX)
+ROLLOVER = Action("indices:admin/rollover", Rollover, dict, Scope.INDEX)
 RESOLVE = Action("indices:admin/resolve/index", ByNames, dict, Scope.INDEX, crosses=True)
+SEARCH_SHARDS = Action("indices:admin/shards/search_shards", SearchShards, dict, Scope.INDEX)
 STATS = Action("indices:monitor/stats", Stats, dict, Scope.INDEX)
 SEGMENTS = Action("indices:monitor/segments", ByNames, dict, Scope.INDEX)
 RECOVERY = Action("indices:monitor/recovery", Recovery, dict, Scope.INDEX)

@@ -26,6 +26,7 @@ from hanse.search.aggregation.embedded_queries import queries_in, with_queries
 from hanse.search.aggregation.node import Aggregation, Pipeline, finish_level, merge_level
 from hanse.search.aggregation.parse import parse_level
 from hanse.search.aggregation.run import CollectContext, Run, Scope, TopHits, collect_level
+from hanse.settings.cluster_settings import MAX_BUCKETS
 
 __all__ = [
     "AggregationPlan",
@@ -36,8 +37,6 @@ __all__ = [
     "merge_partials",
     "parse_aggregations",
 ]
-
-MAX_BUCKETS_DEFAULT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,11 @@ class AggregationPlan:
     def with_queries(self, queries: Sequence[dict[str, Any]]) -> AggregationPlan:
         """The plan with other queries in the places of `queries`, in the same order."""
         return AggregationPlan(with_queries(self.nodes, iter(queries)), self.pipelines)
+
+    @property
+    def sees_all_documents(self) -> bool:
+        """Whether some aggregation, at any depth, shows documents or values that the query does not match."""
+        return any(node.sees_all_documents for node in self.nodes)
 
     def __bool__(self) -> bool:
         return bool(self.nodes or self.pipelines)
@@ -91,7 +95,7 @@ def finish(
     partials: dict[str, Any] | Sequence[dict[str, Any]],
     *,
     typed_keys: bool = False,
-    max_buckets: int = MAX_BUCKETS_DEFAULT,
+    max_buckets: int = MAX_BUCKETS.default,
 ) -> dict[str, Any]:
     """The `aggregations` member of the answer; runs the pipelines, fills gaps, cuts to size."""
     merged = merge_partials(plan, [partials] if isinstance(partials, dict) else partials)

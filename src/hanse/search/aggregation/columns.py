@@ -1,7 +1,8 @@
 """From a field's name to the tantivy column an aggregation reads, and from a column's raw keys to what a user sees.
 
 A `Column` is one of six kinds (keyword, long, double, date, boolean, ip); everything above works on kinds, never on
-mapping types. An unmapped field is None: aggregations answer as for a field no document has.
+mapping types. An unmapped field is None: aggregations answer as for a field no document has. `_index` has one value for
+all documents of a shard: its column is that constant and nothing is ever read from it.
 Tests: tests/search/aggregation/test_terms.py.
 """
 
@@ -35,6 +36,7 @@ class Column:
     """A readable column. `slot` holds the values aggregations read (for ip the sortable hexadecimal form).
 
     A sub-key of a flattened field shares its column with all others; its values are those that begin with `prefix`.
+    With a `constant` there is no slot: every document of the shard has this very value.
     """
 
     field: str
@@ -43,6 +45,7 @@ class Column:
     slot: str
     format: str | None = None
     prefix: str = ""
+    constant: str | None = None
 
     @property
     def is_numeric(self) -> bool:
@@ -51,6 +54,11 @@ class Column:
     @property
     def is_integral(self) -> bool:
         return self.kind in ("long", "date", "boolean")
+
+
+def index_name(shown: str) -> Column:
+    """`_index`, of which a shard knows only its own name (a remote cluster's with the alias in front)."""
+    return Column("_index", "_index", "keyword", "", constant=shown)
 
 
 def resolve(mapping: FieldLookup, field: str, index: str) -> Column | None:

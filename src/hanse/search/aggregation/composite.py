@@ -114,7 +114,7 @@ class Source:
         return value
 
     def condition(self, scope: Scope, column: Column | None, value: Any) -> tantivy.Query:
-        if column is None:
+        if column is None or column.constant is not None:
             return tantivy.Query.all_query()
         if value is None:
             return lacks_value(scope, column)
@@ -190,17 +190,25 @@ class Composite(BucketAggregation):
                     raise IllegalArgumentError(f"Missing value for [after.{source_name}]")
         return cls(name=name, sources=sources, size=size, after=after)
 
+    @property
+    def counts_documents(self) -> bool:
+        """tantivy counts a document once for each of its values that a histogram puts into the same bucket."""
+        return all(source.histogram is None for source in self.sources)
+
     # -- on a shard ------------------------------------------------------------------------------------------------
 
     def ask(self, scope: Scope) -> Native | None:
         columns = self._columns(scope)
-        if columns is None or not any(columns) or any(source.is_unrolled for source in self.sources):
+        if columns is None or all(map(_is_fixed, columns)) or any(source.is_unrolled for source in self.sources):
             return None
-        after = self._after(columns)
-        return {"c": self._request(columns, self.size, after)}
+        start, is_exact = self._start(columns)
+        return {"c": self._request(columns, self.size, start)} if is_exact else None
 
     def _columns(self, scope: Scope) -> list[Column | None] | None:
-        """The sources' columns (None: unmapped, always missing); None when no document can have a key."""
+        """The sources' columns (None: unmapped, always missing); None when no document can have a key.
+
+        An unmapped field and `_index` have one value for the whole shard: tantivy is not asked about them.
+        """
         if self.size > scope.run.context.max_buckets:
             raise TooManyBucketsError.of(scope.run.context.max_buckets, self.size)
         columns = [source.column(scope) for source in self.sources]
@@ -218,12 +226,30 @@ class Composite(BucketAggregation):
         values = [self.after[source.name] for source in self.sources]
         return tuple(s.stored(c, v) for s, c, v in zip(self.sources, columns, values, strict=True))
 
+    def _start(self, columns: Sequence[Column | None]) -> tuple[Key | None, bool]:
+        """Where tantivy is to go on, and whether what comes from there is just what lies behind `after`.
+
+        A fixed value beside the one in `after` decides for all keys that agree with `after` before it. When nothing
+        before it can vary it decides for the shard; else the keys have to be compared one by one.
+        """
+        after = self._after(columns)
+        if after is None:
+            return None, True
+        key = self._key(columns, {})
+        for i, (source, column) in enumerate(zip(self.sources, columns, strict=True)):
+            if not _is_fixed(column) or source.compare(key[i], after[i]) == 0:
+                continue
+            if source.compare(key[i], after[i]) < 0:
+                return after, False
+            return None, all(map(_is_fixed, columns[:i]))
+        return after, True
+
     def _request(
         self, columns: Sequence[Column | None], size: int, after: Key | None, left_out: int = -1
     ) -> dict[str, Any]:
         sources, start = [], {}
         for i, (source, column) in enumerate(zip(self.sources, columns, strict=True)):
-            if column is None or i == left_out:
+            if column is None or column.constant is not None or i == left_out:
                 continue
             sources.append({f"s{i}": source.request(column)})
             if after is not None:
@@ -242,7 +268,7 @@ class Composite(BucketAggregation):
 
     def _key(self, columns: Sequence[Column | None], found: dict[str, Any]) -> Key:
         return tuple(
-            None if column is None else source.read(column, found.get(f"s{i}"))
+            _value(source, column, found.get(f"s{i}"))
             for i, (source, column) in enumerate(zip(self.sources, columns, strict=True))
         )
 
@@ -268,12 +294,16 @@ class Composite(BucketAggregation):
             )
         if unrolled:
             return self._unroll(scope, columns, unrolled[0], after)
-        if any(columns):
+        start, is_exact = self._start(columns)
+        if is_exact and not all(map(_is_fixed, columns)):
             raise TooManyBucketsError.of(scope.run.context.max_buckets)
-        docs = scope.run.count(scope.query)
-        key: Key = (None,) * len(self.sources)
-        beyond = after is not None and self._compare(key, after) <= 0
-        return [] if beyond or not docs else [self._bucket(scope, columns, key, docs, {})]
+        found: list[RawBucket] = []
+        for key, docs in self._pages(scope, columns, start=start):
+            if after is None or self._compare(key, after) > 0:
+                found.append(self._bucket(scope, columns, key, docs, {}))
+            if len(found) == self.size:
+                break
+        return found
 
     def _unroll(self, scope: Scope, columns: list[Column | None], at: int, after: Key | None) -> list[RawBucket]:
         """One composite over the other sources for each bucket of the date source."""
@@ -304,15 +334,14 @@ class Composite(BucketAggregation):
             steps = [None, *steps] if first else [*steps, None]
         return steps
 
-    def _pages(self, scope: Scope, columns: Sequence[Column | None], at: int) -> Iterator[tuple[Key, int]]:
-        """Every combination of the other sources, page by page."""
-        others = [column for i, column in enumerate(columns) if i != at and column is not None]
-        if not others:
-            docs = scope.run.count(scope.query)
-            if docs:
-                yield (None,) * len(columns), docs
+    def _pages(
+        self, scope: Scope, columns: Sequence[Column | None], at: int = -1, start: Key | None = None
+    ) -> Iterator[tuple[Key, int]]:
+        """Every combination of the sources but the one `at`, in order, page by page."""
+        if all(_is_fixed(column) for i, column in enumerate(columns) if i != at):
+            if scope.docs:
+                yield self._key(columns, {}), scope.docs
             return
-        start: Key | None = None
         while True:
             request = {"c": self._request(columns, max(self.size, 1000), start, left_out=at)}
             rows = scope.run.aggregate(scope.query, request)["c"]["buckets"]
@@ -365,6 +394,17 @@ class Composite(BucketAggregation):
             buckets.append(bucket)
         body = {"after_key": buckets[-1].head["key"]} if buckets else {}
         return self.finish_buckets(buckets, body=body)
+
+
+def _is_fixed(column: Column | None) -> bool:
+    """Whether all documents of the shard have one value: none of an unmapped field, the name in `_index`."""
+    return column is None or column.constant is not None
+
+
+def _value(source: Source, column: Column | None, found: Any) -> Any:
+    if column is None or column.constant is not None:
+        return None if column is None else column.constant
+    return source.read(column, found)
 
 
 def _engine_value(source: Source, column: Column, value: Any) -> str:

@@ -60,6 +60,8 @@ def _prefix_pattern(column: Column) -> str:
 
 def has_value(scope: Scope, column: Column) -> tantivy.Query:
     """Documents with a value in the column."""
+    if column.constant is not None:
+        return tantivy.Query.all_query()
     if column.prefix:
         return tantivy.Query.regex_query(scope.run.schema, column.slot, _prefix_pattern(column))
     return tantivy.Query.exists_query(column.slot)
@@ -71,6 +73,8 @@ def lacks_value(scope: Scope, column: Column) -> tantivy.Query:
 
 def all_values(scope: Scope, column: Column, missing: Any = None) -> Counts:
     """Every distinct value and its count, however many there are."""
+    if column.constant is not None:
+        return [(column.constant, scope.docs)] if scope.docs else []
     try:
         answer = scope.run.aggregate(scope.query, {"t": all_terms(column, None if column.prefix else missing)})["t"]
         if not column.prefix or missing is None:
@@ -145,6 +149,8 @@ def range_condition(scope: Scope, column: Column, low: Any, high: Any, *, includ
 
 def value_condition(scope: Scope, column: Column, value: Any) -> tantivy.Query:
     """Documents that hold this very value."""
+    if column.constant is not None:
+        return tantivy.Query.all_query() if value == column.constant else tantivy.Query.empty_query()
     if column.kind == "double":
         value = float(value)
     elif column.is_integral:

@@ -41,7 +41,7 @@ class SingleBucket(Aggregation):
 
     def collect(self, scope: Scope) -> Partial:
         inner = self.scope_of(scope)
-        return {"count": scope.run.count(inner.query), "subs": self.collect_children(inner)}
+        return {"count": inner.docs, "subs": self.collect_children(inner)}
 
     def merge(self, partials: Sequence[Partial]) -> Partial:
         return {
@@ -102,6 +102,10 @@ class Global(SingleBucket):
         """All documents the caller may see, whatever the search's query."""
         return Scope(scope.run, scope.run.context.global_query)
 
+    @property
+    def sees_all_documents(self) -> bool:
+        return True
+
 
 @dataclass(kw_only=True)
 class Nested(SingleBucket):
@@ -137,10 +141,7 @@ class NamedQueries(BucketAggregation):
         raise NotImplementedError
 
     def collect_large(self, scope: Scope) -> list[RawBucket]:
-        return [
-            RawBucket(name, scope.run.count(scope.narrow(condition).query), condition)
-            for name, condition in self.conditions(scope)
-        ]
+        return [RawBucket(name, scope.narrow(condition).docs, condition) for name, condition in self.conditions(scope)]
 
     def merge(self, partials: Sequence[Partial]) -> Partial:
         counts: dict[str, int] = dict.fromkeys(self.names(), 0)

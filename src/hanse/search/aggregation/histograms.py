@@ -111,7 +111,7 @@ class AnyHistogram(BucketAggregation):
     def unmapped(self, scope: Scope) -> list[RawBucket]:
         if self.missing is None:
             return []
-        docs = scope.run.count(scope.query)
+        docs = scope.docs
         key = self.floor(self.bound(self.missing))
         return [RawBucket(key, docs, tantivy.Query.all_query)] if docs else []
 

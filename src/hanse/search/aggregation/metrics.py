@@ -85,8 +85,7 @@ class FieldMetric(Aggregation):
         if self.missing is None:
             return []
         value = self.missing if self.accepts_text else as_number(self.missing)
-        docs = scope.run.count(scope.query)
-        return [(value, docs)] if docs else []
+        return [(value, scope.docs)] if scope.docs else []
 
     def strings(self, form: list[Any], values: dict[str, float | None], suffix: str = "_as_string") -> dict[str, str]:
         """The formatted twins of values, where the field has a format."""
@@ -290,7 +289,8 @@ class ValueCount(FieldMetric):
         if column is None:
             return None
         # The documents that lack the field have no number to put in: they are counted by a call of their own.
-        return None if self.missing is not None or column.prefix else {"c": {"value_count": {"field": column.slot}}}
+        is_own = self.missing is not None or column.prefix or column.constant is not None
+        return None if is_own else {"c": {"value_count": {"field": column.slot}}}
 
     def read(self, scope: Scope, parts: dict[str, Any]) -> Partial:
         return {"count": int(parts["c"]["value"])}
@@ -299,7 +299,7 @@ class ValueCount(FieldMetric):
         column = self.column(scope)
         if column is None:
             return {"count": sum(docs for _, docs in self.unmapped_counts(scope))}
-        if column.prefix:
+        if column.prefix or column.constant is not None:
             return {"count": sum(docs for _, docs in all_values(scope, column, self.missing))}
         answers = scope.run.aggregate(
             scope.query,

@@ -59,7 +59,10 @@ class MultiTerms(Terms):
         return node
 
     def _columns(self, scope: Scope) -> list[Column | None] | None:
-        """The columns (None: unmapped, its missing value stands in); None when no document can have a key."""
+        """The columns (None: unmapped, its missing value stands in); None when no document can have a key.
+
+        Such a field and `_index` have one value for the whole shard: tantivy is not asked about them.
+        """
         columns = [scope.run.column(part.field_name) for part in self.parts]
         if any(column is not None and column.prefix for column in columns):
             raise IllegalArgumentError(
@@ -75,7 +78,7 @@ class MultiTerms(Terms):
     def ask(self, scope: Scope) -> Native | None:
         terms: list[dict[str, Any]] = []
         for part, column in zip(self.parts, self._columns(scope) or [], strict=False):
-            if column is not None:
+            if column is not None and column.constant is None:
                 terms.append({"field": column.slot})
                 if part.missing is not None:
                     terms[-1]["missing"] = engine_missing(column, self._missing(part, column))
@@ -96,6 +99,8 @@ class MultiTerms(Terms):
     def _value(self, part: Part, column: Column | None, values: Iterator[Any]) -> Any:
         if column is None:
             return part.missing
+        if column.constant is not None:
+            return column.constant
         value = next(values)
         if value == NO_TERM:
             return self._missing(part, column)
@@ -116,11 +121,10 @@ class MultiTerms(Terms):
         columns = self._columns(scope)
         if columns is None:
             return []
-        if any(column is not None for column in columns):
+        if any(column is not None and column.constant is None for column in columns):
             raise TooManyBucketsError.of(scope.run.context.max_buckets)
-        docs = scope.run.count(scope.query)
-        key = tuple(part.missing for part in self.parts)
-        return [RawBucket(key, docs, tantivy.Query.all_query)] if docs else []
+        key = tuple(self._value(*side, iter(())) for side in zip(self.parts, columns, strict=True))
+        return [RawBucket(key, scope.docs, None)] if scope.docs else []
 
     def _absent(self, scope: Scope, present: set[Any]) -> list[RawBucket]:
         everything = Scope(scope.run, scope.run.context.global_query)

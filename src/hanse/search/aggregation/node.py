@@ -57,6 +57,11 @@ class Aggregation:
     def finish(self, partial: Partial, budget: BucketBudget) -> Answer:
         raise NotImplementedError(self.type)
 
+    @property
+    def sees_all_documents(self) -> bool:
+        """Whether it, or one below it, shows documents or values that the query does not match."""
+        return any(child.sees_all_documents for child in self.children)
+
     # -- children --------------------------------------------------------------------------------------------------
 
     def collect_children(self, scope: Scope) -> dict[str, Partial]:
@@ -140,11 +145,11 @@ def finish_level(
 
 @dataclass(slots=True)
 class RawBucket:
-    """A bucket as one shard found it: `condition` selects its documents."""
+    """A bucket as one shard found it: `condition` selects its documents, None all of the scope."""
 
     key: Any
     doc_count: int
-    condition: Callable[[], tantivy.Query]
+    condition: Callable[[], tantivy.Query] | None
     answers: dict[str, Any] = field(default_factory=dict)
 
 
@@ -158,6 +163,14 @@ class BucketAggregation(Aggregation):
 
     takes_children: ClassVar[bool] = True
     is_multi_bucket: ClassVar[bool] = True
+
+    @property
+    def counts_documents(self) -> bool:
+        """Whether a raw bucket's count is that of the documents its condition selects, which saves counting them."""
+        return True
+
+    def _inside(self, scope: Scope, bucket: RawBucket) -> Scope:
+        return scope.narrow(bucket.condition, bucket.doc_count if self.counts_documents else None)
 
     def ask(self, scope: Scope) -> Native | None:
         raise NotImplementedError(self.type)
@@ -202,7 +215,7 @@ class BucketAggregation(Aggregation):
 
     def child_partial(self, scope: Scope, bucket: RawBucket, child: Aggregation) -> Partial:
         """A child's partial inside a bucket: from tantivy's answer where it is there, else collected."""
-        inner = scope.narrow(bucket.condition)
+        inner = self._inside(scope, bucket)
         parts = parts_of(bucket.answers, child.name)
         return child.read(inner, parts) if parts else collect_level([child], inner)[child.name]
 
@@ -214,7 +227,7 @@ class BucketAggregation(Aggregation):
     def _children_of(self, scope: Scope, bucket: RawBucket) -> dict[str, Partial]:
         if not self.children:
             return {}
-        inner = scope.narrow(bucket.condition)
+        inner = self._inside(scope, bucket)
         partials: dict[str, Partial] = {}
         rest = []
         for child in self.children:

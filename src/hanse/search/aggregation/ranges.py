@@ -225,13 +225,13 @@ class NumericRange(AnyRange):
                 bucket = self._unmapped(scope, position, asked)
             else:
                 bucket = self._bucket(scope, column, position, self.engine_bounds(scope, column, asked), 0, {})
-                bucket.doc_count = scope.run.count(scope.narrow(bucket.condition).query)
+                bucket.doc_count = scope.narrow(bucket.condition).docs
             found.append(bucket)
         return found
 
     def _unmapped(self, scope: Scope, position: int, asked: AskedRange) -> RawBucket:
         inside = self.missing is not None and _inside(self.number(None, self.missing), self.bounds(None, asked))
-        docs = scope.run.count(scope.query) if inside else 0
+        docs = scope.docs if inside else 0
         return RawBucket(position, docs, tantivy.Query.all_query if inside else tantivy.Query.empty_query)
 
     def _bucket(
@@ -348,7 +348,7 @@ class IpRange(AnyRange):
                     return tantivy.Query.empty_query()
                 return scope.run.compile_query({"range": {self.field_name: limits}})
 
-            docs = scope.run.count(scope.narrow(condition).query) if mapped else 0
+            docs = scope.narrow(condition).docs if mapped else 0
             found.append(RawBucket(position, docs, condition))
         return found
 

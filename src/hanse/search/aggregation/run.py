@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import tantivy
 
 from hanse.errors import AggregationExecutionError, IllegalArgumentError
-from hanse.search.aggregation.columns import Column, FieldLookup, resolve
+from hanse.search.aggregation.columns import Column, FieldLookup, index_name, resolve
 from hanse.search.aggregation.date_text import to_millis
+from hanse.settings.cluster_settings import MAX_BUCKETS
 
 if TYPE_CHECKING:
     from hanse.search.aggregation.node import Aggregation
@@ -47,13 +48,14 @@ class CollectContext:
     """What collecting needs from the search around it.
 
     `global_query` is everything the caller may see (match_all under document-level security); `render_hits` renders
-    the hits of a query for a `top_hits` body.
+    the hits of a query for a `top_hits` body; `shown_index` is the index as the caller sees it, with a remote's alias.
     """
 
     index: str
     global_query: tantivy.Query
+    shown_index: str = ""
     render_hits: Callable[[tantivy.Query, dict[str, Any]], TopHits] | None = None
-    max_buckets: int = 65_535
+    max_buckets: int = MAX_BUCKETS.default
     now_ms: int | None = None
 
 
@@ -76,7 +78,10 @@ class Run:
 
     def column(self, name: str) -> Column | None:
         if name not in self._columns:
-            self._columns[name] = resolve(self.mapping, name, self.context.index)
+            if name == "_index":
+                self._columns[name] = index_name(self.context.shown_index or self.context.index)
+            else:
+                self._columns[name] = resolve(self.mapping, name, self.context.index)
         return self._columns[name]
 
     def aggregate(self, query: tantivy.Query, native: Native) -> dict[str, Any]:
@@ -102,22 +107,36 @@ class Run:
 
 
 class Scope:
-    """A query narrowed bucket by bucket; the tantivy query is built only when somebody needs it."""
+    """A query narrowed bucket by bucket; the tantivy query is built only when somebody needs it.
 
-    __slots__ = ("_bounds", "_conditions", "_query", "run")
+    `docs` is how many documents it has: what the bucket that made it counted, else asked once.
+    """
+
+    __slots__ = ("_bounds", "_conditions", "_docs", "_query", "run")
 
     def __init__(self, run: Run, query: tantivy.Query, bounds: dict[str, tuple[float, float] | None] | None = None):
         self.run = run
         self._query: tantivy.Query | None = query
+        self._docs: int | None = None
         self._conditions: tuple[Scope, Callable[[], tantivy.Query]] | None = None
         # Least and greatest value of a column in the outermost query: a superset of every bucket's values.
         self._bounds: dict[str, tuple[float, float] | None] = {} if bounds is None else bounds
 
-    def narrow(self, condition: Callable[[], tantivy.Query]) -> Scope:
+    def narrow(self, condition: Callable[[], tantivy.Query] | None, docs: int | None = None) -> Scope:
+        """The documents of a bucket, of which it may have counted `docs`. None is no condition: all of this scope."""
+        if condition is None:
+            return self
         inner = Scope.__new__(Scope)
         inner.run, inner._query, inner._bounds = self.run, None, self._bounds
+        inner._docs = docs
         inner._conditions = (self, condition)
         return inner
+
+    @property
+    def docs(self) -> int:
+        if self._docs is None:
+            self._docs = self.run.count(self.query)
+        return self._docs
 
     @property
     def query(self) -> tantivy.Query:

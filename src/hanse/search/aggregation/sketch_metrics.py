@@ -37,7 +37,7 @@ class AllValuesMetric(FieldMetric):
 
     def native(self, scope: Scope) -> Native | None:
         column = self.column(scope)
-        if column is None or (column.prefix and self.missing is not None):
+        if column is None or column.constant is not None or (column.prefix and self.missing is not None):
             return None
         return {"t": all_terms(column, self.missing_value(column))}
 

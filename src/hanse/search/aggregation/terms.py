@@ -63,7 +63,7 @@ class ValueBuckets(BucketAggregation):
 
     def ask(self, scope: Scope) -> Native | None:
         column = self.column(scope)
-        if column is None or (column.prefix and self.missing is not None):
+        if column is None or column.constant is not None or (column.prefix and self.missing is not None):
             return None
         request = all_terms(column, self.missing_value(column))
         chosen = self.includes.engine_list(column)
@@ -90,6 +90,8 @@ class ValueBuckets(BucketAggregation):
         return found if admits is None else [bucket for bucket in found if admits(bucket.key)]
 
     def _bucket(self, scope: Scope, column: Column, key: Any, docs: int, answers: dict[str, Any]) -> RawBucket:
+        if column.constant is not None:
+            return RawBucket(key, docs, None)
         if column.kind == "double":
             key = float(key)
 
@@ -114,11 +116,10 @@ class ValueBuckets(BucketAggregation):
 
     def _unmapped(self, scope: Scope) -> list[RawBucket]:
         column = self._pretended()
-        docs = scope.run.count(scope.query) if column is not None else 0
-        if column is None or not docs:
+        if column is None or not scope.docs:
             return []
         key = stored_value(column, self.missing, self.format)
-        found = [RawBucket(key, docs, tantivy.Query.all_query)]
+        found = [RawBucket(key, scope.docs, None)]
         admits = self.includes.filter_for(column, self.format, self.name)
         return found if admits is None or admits(key) else []
 
@@ -185,6 +186,10 @@ class Terms(ValueBuckets):
         self.shows_error = parameters.boolean("show_term_doc_count_error")
         if "order" in parameters:
             self.order = parse_order(self.type, parameters.raw("order"))
+
+    @property
+    def sees_all_documents(self) -> bool:
+        return self.min_doc_count == 0 or super().sees_all_documents
 
     def children_for_select(self) -> list[Aggregation]:
         names = {path.partition(">")[0].partition(".")[0].partition("[")[0] for path in metric_paths(self.order)}

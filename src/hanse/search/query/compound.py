@@ -184,6 +184,7 @@ def boosting(context: QueryContext, body: dict[str, Any]) -> Part:
 @query_type("nested")
 def nested(context: QueryContext, body: dict[str, Any]) -> Part:
     """Nested objects are indexed flat, so conditions may be met by different objects of one document."""
+    context.refuse_expensive("[joining] queries")
     options = Options("nested", body)
     boost, name = options.boost(), options.name()
     path, inner = options.take("path"), options.take("query")

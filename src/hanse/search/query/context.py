@@ -13,7 +13,7 @@ from typing import Any
 
 import tantivy
 
-from hanse.errors import HanseError, IllegalArgumentError, ParsingError, QueryShardError
+from hanse.errors import ExpensiveQueryError, HanseError, IllegalArgumentError, ParsingError, QueryShardError
 from hanse.index.mapping import Mapping
 from hanse.search.json_input import as_float, as_text, token_of
 
@@ -62,16 +62,28 @@ class QueryContext:
     regex_length_max: int = 1000
     searcher: tantivy.Searcher | None = None
     cluster_alias: str = ""
+    aliases: tuple[str, ...] = ()
+    """The index's other names, which queries on `_index` find it by."""
     depends_on_now: bool = False
     depends_on_searcher: bool = False
     named: dict[str, tantivy.Query] = field(default_factory=dict)
     matched: list[Matched] = field(default_factory=list)
     looked_up: list[tuple[str, Any]] = field(default_factory=list)
     """Terms whose document frequencies bound the cost of the query, unless it is costly."""
+    allows_expensive: bool = True
+    has_ranges: bool = False
+    """Some part is a range of numbers or dates, which a shard's extents may rule out."""
+    extent: Callable[[str], tuple[float, float] | None] | None = None
+    """The least and the greatest value of a column, where ranges are to be held against them."""
     is_costly: bool = False
     """Some part may look at every document or at much of a dictionary."""
     depth: int = 0
     clauses: int = 0
+
+    @property
+    def shown_index(self) -> str:
+        """What `_index` holds: the index's name, of a remote cluster with its alias in front."""
+        return f"{self.cluster_alias}:{self.index}" if self.cluster_alias else self.index
 
     def now(self) -> int:
         self.depends_on_now = True
@@ -89,6 +101,21 @@ class QueryContext:
             depth=0,
             clauses=0,
         )
+
+    def refuse_expensive(self, kind: str, more: str = "") -> None:
+        """For queries that the documentation of `search.allow_expensive_queries` lists."""
+        if not self.allows_expensive:
+            raise ExpensiveQueryError(
+                f"{kind} cannot be executed when 'search.allow_expensive_queries' is set to false.{more}"
+            )
+
+    def is_ruled_out(self, column: str, lower: float | None, upper: float | None) -> bool:
+        """Whether a range of numbers lies beside everything the shard has in the column."""
+        self.has_ranges = True
+        if self.extent is None:
+            return False
+        found = self.extent(column)
+        return found is None or (lower is not None and lower > found[1]) or (upper is not None and upper < found[0])
 
     def need_searcher(self) -> tantivy.Searcher | None:
         self.depends_on_searcher = True

@@ -301,6 +301,7 @@ def between(context: QueryContext, field: Field, span: Span) -> Part:
 
 
 def _between_texts(context: QueryContext, field: Field, span: Span) -> Part:
+    context.refuse_expensive("[range] queries on [text] or [keyword] fields")
     lower = None if span.lower is None else normalized(context, field, span.lower)
     upper = None if span.upper is None else normalized(context, field, span.upper)
     if field.key_prefix:
@@ -338,14 +339,23 @@ def _between_longs(context: QueryContext, field: Field, span: Span) -> Part:
     if field.kind == "unsigned":
         if upper < 0:
             return nothing()
-        return constant(_range(context, field, tantivy.FieldType.Unsigned, max(lower, 0), upper))
-    return constant(_range(context, field, tantivy.FieldType.Integer, lower, upper))
+        return _range(context, field, tantivy.FieldType.Unsigned, max(lower, 0), upper)
+    return _range(context, field, tantivy.FieldType.Integer, lower, upper)
 
 
 def _range(
-    context: QueryContext, field: Field, column: tantivy.FieldType, lower: float | None, upper: float | None
-) -> tantivy.Query:
-    return engine.column_range(context.schema, slot_of(field), column, lower, upper)
+    context: QueryContext,
+    field: Field,
+    column: tantivy.FieldType,
+    lower: float | None,
+    upper: float | None,
+    include_lower: bool = True,
+    include_upper: bool = True,
+) -> Part:
+    slot = slot_of(field)
+    if context.is_ruled_out(slot, lower, upper):
+        return nothing()
+    return constant(engine.column_range(context.schema, slot, column, lower, upper, include_lower, include_upper))
 
 
 def _long_bound(context: QueryContext, field: Field, value: Any, inclusive: bool, step: int) -> int:
@@ -376,17 +386,7 @@ def _is_whole(value: Any) -> bool:
 def _between_doubles(context: QueryContext, field: Field, span: Span) -> Part:
     lower = None if span.lower is None else float(value_of(context, field, span.lower))
     upper = None if span.upper is None else float(value_of(context, field, span.upper))
-    return constant(
-        engine.column_range(
-            context.schema,
-            slot_of(field),
-            tantivy.FieldType.Float,
-            lower,
-            upper,
-            span.include_lower,
-            span.include_upper,
-        )
-    )
+    return _range(context, field, tantivy.FieldType.Float, lower, upper, span.include_lower, span.include_upper)
 
 
 def _between_dates(context: QueryContext, field: Field, span: Span) -> Part:
@@ -402,7 +402,7 @@ def _between_dates(context: QueryContext, field: Field, span: Span) -> Part:
         upper -= 0 if span.include_upper else 1
     if lower is not None and upper is not None and lower > upper:
         return nothing()
-    return constant(_range(context, field, tantivy.FieldType.Integer, lower, upper))
+    return _range(context, field, tantivy.FieldType.Integer, lower, upper)
 
 
 def present(context: QueryContext, field: Field) -> tantivy.Query:
@@ -418,7 +418,20 @@ def present(context: QueryContext, field: Field) -> tantivy.Query:
     return tantivy.Query.exists_query(slot_of(field))
 
 
-def index_matches(context: QueryContext, pattern: str) -> Part:
-    """`_index`: decided once for the whole index. Names of a remote cluster's indices carry its alias."""
-    name = f"{context.cluster_alias}:{context.index}" if context.cluster_alias else context.index
-    return everything() if wildcard(pattern).fullmatch(name) else nothing()
+def index_matches(context: QueryContext, pattern: str, case_insensitive: bool = False) -> Part:
+    """`_index`: decided once for the whole index, by its name or an alias of it.
+
+    A pattern for a remote cluster's index has the cluster's alias and a colon in front, and no other pattern has one
+    (the documentation's page on the `_index` field).
+    """
+    cluster, colon, name_pattern = pattern.rpartition(":")
+    if bool(colon) != bool(context.cluster_alias):
+        return nothing()
+
+    def fits(text: str, name: str) -> bool:
+        if case_insensitive:
+            text, name = text.lower(), name.lower()
+        return wildcard(text).fullmatch(name) is not None
+
+    is_named = any(fits(name_pattern, name) for name in (context.index, *context.aliases))
+    return everything() if is_named and fits(cluster, context.cluster_alias) else nothing()

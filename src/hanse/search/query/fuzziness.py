@@ -40,6 +40,7 @@ def fuzzy_part(
     context: QueryContext, field: Field, text: str, fuzziness: Any, prefix_length: int = 0, transpositions: bool = True
 ) -> Part:
     """Terms within the distance; with a prefix that must be equal, only terms of the dictionary that begin with it."""
+    context.refuse_expensive("[fuzzy] queries")
     distance = distance_for(fuzziness, text)
     context.is_costly = True
     context.matched.append(Matched(field.path, "fuzzy", (text,), distance))

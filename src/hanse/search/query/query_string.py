@@ -216,9 +216,6 @@ class _Builder:
         return lambda path: _range_part(context, path, span)
 
     def _over_fields(self, node: Node, leaf: Callable[[str], Part]) -> Part:
-        if isinstance(node, PrefixNode | WildcardNode) and node.field == "_index":
-            text = node.text + "*" if isinstance(node, PrefixNode) else node.pattern
-            return fields.index_matches(self._context, text)
         return best_of(self._each(self._targets(node), leaf, self._lenient(node)), self._setting.tie_breaker)
 
     def _each(self, targets: Sequence[BoostedField], leaf: Callable[[str], Part], lenient: bool) -> list[Part]:

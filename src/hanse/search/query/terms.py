@@ -169,6 +169,11 @@ def prefix(context: QueryContext, body: dict[str, Any]) -> Part:
 
 
 def prefix_part(context: QueryContext, path: str, text: str, case_insensitive: bool = False) -> Part:
+    if path == "_index":
+        return fields.index_matches(context, text + "*", case_insensitive)
+    context.refuse_expensive(
+        "[prefix] queries", " For optimised prefix queries on text fields please enable [index_prefixes]."
+    )
     field = fields.textual(context, path, "prefix")
     if field is None:
         return nothing()
@@ -192,7 +197,8 @@ def wildcard(context: QueryContext, body: dict[str, Any]) -> Part:
 
 def wildcard_part(context: QueryContext, path: str, text: str, case_insensitive: bool = False) -> Part:
     if path == "_index":
-        return fields.index_matches(context, text)
+        return fields.index_matches(context, text, case_insensitive)
+    context.refuse_expensive("[wildcard] queries")
     field = fields.textual(context, path, "wildcard")
     if field is None:
         return nothing()
@@ -214,6 +220,7 @@ def regexp(context: QueryContext, body: dict[str, Any]) -> Part:
 
 
 def regexp_part(context: QueryContext, path: str, text: str, case_insensitive: bool = False) -> Part:
+    context.refuse_expensive("[regexp] queries")
     field = fields.textual(context, path, "regexp")
     if field is None:
         return nothing()
