@@ -159,6 +159,7 @@ class Membership:
     async def leave(self) -> None:
         """A planned stop: primaries are handed over first, so that writes go on elsewhere at once."""
         self._is_leaving = True
+        self._cluster.announce = self._announce_to_the_living
         self._unsubscribe()
         own = self._own()
         if len(self._cluster.state.nodes) > 1:
@@ -199,6 +200,12 @@ class Membership:
         others = [node.id for node in self._nodes.others()]
         if others:
             await asyncio.gather(*(self._tell(node_id, version) for node_id in others))
+
+    async def _announce_to_the_living(self, version: int) -> None:
+        """A node that stops waits for nobody who was not heard lately."""
+        since = time.monotonic() - HEARD_INTERVALS * self._interval_s
+        living = [node.id for node in self._nodes.others() if self._heard.get(node.id, 0.0) > since]
+        await asyncio.gather(*(self._tell(node_id, version) for node_id in living))
 
     async def _tell(self, node_id: str, version: int) -> None:
         if time.monotonic() < self._silent.get(node_id, 0.0):

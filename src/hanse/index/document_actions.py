@@ -162,9 +162,7 @@ class DocumentWrites:
             answer = await nodes.forward(node, call, BULK_PRIMARY, request)
             return [from_wire(answer.errors[at]) if one is None else one for at, one in enumerate(answer.results)]
 
-        return await self._primaries.run(
-            service, number, here, there, timeout_s=asked.timeout_s, may_repeat=all(map(_may_repeat, ops))
-        )
+        return await self._primaries.run(service, number, here, there, timeout_s=asked.timeout_s)
 
     async def _write_here(self, shard: Shard, ops: Sequence[WriteOp], refresh: Refresh) -> _Results:
         """Writes to the primary on this node. Raises RetryOnPrimaryError when it turned out to be none."""
@@ -307,11 +305,6 @@ async def _asked(call: Call, item: BulkItem) -> Written | HanseError:
     except HanseError as error:
         return error
     return written
-
-
-def _may_repeat(op: WriteOp) -> bool:
-    """Whether doing it twice leaves what doing it once would: not where it depends on what is there."""
-    return op.op in ("index", "delete") and op.if_seq_no is None and op.version is None and op.id is not None
 
 
 def _routed(op: WriteOp, of_alias: str | None, alias: str) -> WriteOp:

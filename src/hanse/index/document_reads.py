@@ -88,16 +88,10 @@ class DocumentReads:
         for copy in copies:
             try:
                 if copy.node == nodes.own_id:
-                    shard = service.shard(number)
-                    if request.realtime and not (copy.is_primary and self._primaries.is_in_touch()):
-                        await _level(shard)
+                    shard = await self._level(service.shard(number), request)
                     return await self._get_here(service, shard, target, request)
                 asked = GetFromCopy(
-                    (target.name or target.index,),
-                    request,
-                    number,
-                    self._primaries.cluster.state.version,
-                    levels=request.realtime and not copy.is_primary,
+                    (target.name or target.index,), request, number, self._primaries.cluster.state.version
                 )
                 return await nodes.forward(copy.node, call, GET_FROM_COPY, asked, timeout_s=COPY_TIMEOUT_S)
             except (ConnectTransportError, ReceiveTimeoutError, ShardFailedError) as error:
@@ -108,10 +102,15 @@ class DocumentReads:
         """What another node asks of the copy on this one."""
         target = call.targets.local[0]
         service = self._indices.get(target.index)
-        shard = service.shard(request.shard)
-        if request.levels or (request.get.realtime and not self._primaries.is_in_touch()):
-            await _level(shard)
+        shard = await self._level(service.shard(request.shard), request.get)
         return await self._get_here(service, shard, target, request.get)
+
+    async def _level(self, shard: Shard, request: GetDocument) -> Shard:
+        """Has a copy that may lack what was acknowledged read the log to its end: any but a primary that has taken over
+        and is in touch with the other nodes."""
+        if request.realtime and not (shard.is_leading and self._primaries.is_in_touch()):
+            await _read_on(shard)
+        return shard
 
     async def _get_here(self, service: IndexService, shard: Shard, target: Target, request: GetDocument) -> GotDocument:
         found = shard.get(request.id) if request.realtime else _as_searched(shard, request.id)
@@ -153,8 +152,8 @@ class DocumentReads:
         return MultiGot(documents)
 
 
-async def _level(shard: Shard) -> None:
-    """Has a copy that stands in for the primary read the log to its end. NoShardAvailableError when it cannot."""
+async def _read_on(shard: Shard) -> None:
+    """NoShardAvailableError when the log does not answer for too long."""
     deadline = time.monotonic() + LEVEL_TIMEOUT_S
     while True:
         try:

@@ -133,13 +133,12 @@ class GetDocument(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class GetFromCopy(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A document from a copy on another node. `levels`: it is no primary and reads its log on first, if it can."""
+    """A document from the copy on another node."""
 
     indices: tuple[str, ...]
     get: GetDocument
     shard: int
     state_version: int
-    levels: bool = False
     options: IndicesOptions = SINGLE
 
 

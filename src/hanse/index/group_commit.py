@@ -104,6 +104,11 @@ class GroupCommit:
             return self._led_term
         return max(self._owner.metadata.primary_terms[self._place.shard], self._store.progress.primary_term)
 
+    @property
+    def is_leading(self) -> bool:
+        term = self._owner.leads(self._place.shard)
+        return term is not None and (self._follower is None or self._led_term == term)
+
     async def lead(self) -> None:
         """Makes this copy the primary in its term, which every write needs; once done it costs nothing.
 

@@ -205,6 +205,11 @@ class Shard:
     def is_primary(self) -> bool:
         return self._owner.leads(self.number) is not None
 
+    @property
+    def is_leading(self) -> bool:
+        """Whether it has taken over as the primary, with everything that was acknowledged before."""
+        return self._commit.is_leading
+
     async def catch_up(self) -> int:
         """Reads the log on; returns the position that was reached."""
         self._check_open()

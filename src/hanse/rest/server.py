@@ -37,7 +37,7 @@ from hanse.transport.identity import Identity
 
 log = structlog.get_logger(__name__)
 
-CLOSE_WAIT_S = 10.0
+CLOSE_WAIT_S = 5.0
 """How long requests that still run are waited for when the server closes."""
 COMPRESS_FROM_BYTES = 2048
 COMPRESS_IN_THREAD_FROM_BYTES = 128 * 1024
