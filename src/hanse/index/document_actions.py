@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from hanse.cluster.blocks import refuse_change
 from hanse.errors import HanseError, IllegalArgumentError, RetryOnPrimaryError, RoutingMissingError
 from hanse.index import settings as index_settings
 from hanse.index.administration.requests import AUTO_CREATE, CreateIndex
@@ -148,6 +149,7 @@ class DocumentWrites:
     ) -> _Results:
         """Writes to one shard, wherever its primary is. `name`: how the caller named the index, which another node's
         gate has to be shown."""
+        refuse_change(self._cluster.state)
         wanted = asked.active_shards or service.metadata.typed_settings.read(index_settings.WAIT_FOR_ACTIVE_SHARDS)
         if wanted != "1":
             await self._primaries.enough_copies(service, number, wanted, asked.timeout_s)

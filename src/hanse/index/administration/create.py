@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from hanse.cluster.blocks import refuse_creation
 from hanse.cluster.state import AliasMetadata, ClusterState, IndexMetadata
 from hanse.cluster.updates import ClusterService
 from hanse.errors import (
@@ -70,6 +71,7 @@ class IndexCreator:
             return await self._ready(request)
 
     def _created(self, state: ClusterState, request: CreateIndex) -> ClusterState:
+        refuse_creation(state)
         metadata = build(state, request.name, request.body)
         if request.cause == "auto":
             _refuse_auto_create(state, request.name)

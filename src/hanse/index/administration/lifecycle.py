@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from hanse.cluster.blocks import refuse_delete
 from hanse.cluster.state import ClusterState
 from hanse.cluster.updates import ClusterService
 from hanse.errors import HanseError, IllegalArgumentError
@@ -32,6 +33,7 @@ class IndexLifecycle:
         names = call.targets.names
 
         def change(state: ClusterState) -> ClusterState:
+            refuse_delete(state)
             for name in names:
                 refuse_change(state.index(name), deletes=True)
                 state = state.without_index(name)

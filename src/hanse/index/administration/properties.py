@@ -10,6 +10,7 @@ from collections.abc import Collection
 from fnmatch import fnmatchcase
 from typing import Any
 
+from hanse.cluster import blocks
 from hanse.cluster.state import AliasMetadata, ClusterState, IndexMetadata
 from hanse.cluster.updates import ClusterService
 from hanse.errors import (
@@ -61,6 +62,7 @@ class IndexProperties:
         names = call.targets.names
 
         def change(state: ClusterState) -> ClusterState:
+            blocks.refuse_change(state)
             for name in names:
                 index = state.index(name)
                 refuse_change(index)
@@ -94,6 +96,7 @@ class IndexProperties:
             for name in names:
                 index = state.index(name)
                 if not changes_only_blocks(changes):
+                    blocks.refuse_change(state)
                     refuse_change(index)
                 if request.reopen and index.is_open and index_settings.needs_closed(changes):
                     reopened.add(name)
