@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from tests.several_nodes import SeveralNodes, several_nodes
+from tests.two_clusters import Cluster
 
 from hanse.cluster.requests import UPDATE_SETTINGS, UpdateSettings
 from hanse.errors import SearchPhaseExecutionError
@@ -120,3 +121,27 @@ async def test_the_limit_of_buckets_is_that_of_the_cluster(cluster: SeveralNodes
         with pytest.raises(SearchPhaseExecutionError) as refused:
             await cluster.search("y*", body, node)
         assert refused.value.status == 400
+
+
+async def test_as_a_cluster_beside_another(cluster: SeveralNodes, tmp_path: Path) -> None:
+    """Without minimized round trips the shards of both count as one search's, whichever node is the gateway."""
+    here = Cluster(tmp_path, "here")
+    try:
+        await here.node.start()
+        seeds = {"cluster.remote.there.seeds": [node._transport_address for node in cluster.nodes]}
+        await here.run(UPDATE_SETTINGS, UpdateSettings(seeds))
+        await here.node.remotes.ensure_connected("there")
+        await here.create("mine", mappings=MAPPINGS)
+        await here.write("mine", "1", at="2016-01-01", n=2016, tag="t1")
+        for query, skipped, hits in ((LATE, 2, 5), (NEVER, 3, 0)):
+            body = {"query": query, "sort": ["at"], "aggs": AGGREGATIONS}
+            as_one = await here.search("mine,there:y*", body, ccs_minimize_roundtrips="false")
+            assert as_one["_shards"] == {"total": 4, "successful": 4, "skipped": skipped, "failed": 0}
+            apart = await here.search("mine,there:y*", body)
+            # On its own terms each cluster runs one shard: there the one that matches or another, here its only one.
+            assert apart["_shards"]["skipped"] == skipped - 1
+            for answer in (as_one, apart):
+                assert len(answer["hits"]["hits"]) == hits
+                assert set(answer["aggregations"]) == set(AGGREGATIONS)
+    finally:
+        await here.node.close()
