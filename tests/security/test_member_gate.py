@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -213,5 +212,5 @@ async def test_of_which_task_a_request_is_a_part_is_believed_of_members_only(clu
     parts = Action("cluster:monitor/parts", Names, list[str], Scope.CLUSTER)
     cluster.registry.register(parts, handler)
     for origin in (MEMBER, FOREIGN):
-        await cluster.run(parts, ROOT, origin=replace(origin, parent_task="n2:17"))
+        await cluster.run(parts, ROOT, origin=msgspec.structs.replace(origin, parent_task="n2:17"))
     assert seen == ["n2:17", None]

@@ -7,7 +7,7 @@ import pytest
 from hanse.cluster.names import ClusterNames
 from hanse.cluster.security_entries import ClusterSecurityStore
 from hanse.cluster.updates import ClusterService
-from hanse.security import delegation, peer_requests, requests
+from hanse.security import api_key_grant, delegation, peer_requests, requests
 from hanse.security.privileges import cluster_privileges_granting
 from hanse.security.settings import SECURITY_SETTINGS
 from hanse.security.setup import build
@@ -34,7 +34,7 @@ def test_builds_the_room_and_registers_its_actions(tmp_path: Path) -> None:
         logs_path=tmp_path,
     )
     security.close()
-    modules = (requests, peer_requests, delegation)
+    modules = (requests, peer_requests, delegation, api_key_grant)
     declared = {action.name for module in modules for action in vars(module).values() if isinstance(action, Action)}
     assert set(registry.actions()) == declared
     for action in registry.actions().values():
