@@ -426,6 +426,7 @@ class Node:
             self._run_as,
             lambda: self._node_id,
             is_client=self._is_remote_client,
+            listed=self.gate.running.listed,
         )
         self.auto_follow = AutoFollow(self.cluster, self.remotes, self._run_as, lambda: self._node_id)
         actions = follow_actions.FollowActions(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,8 @@ from hanse.transport.identity import Identity
 
 log = structlog.get_logger(__name__)
 
+FOLLOW_TASK = "xpack/ccr/shard_follow_task"
+Listed = Callable[[str, Any, Identity], AbstractContextManager[None]]
 READ_GRACE_S = 30.0
 """How much longer than its poll time-out a read may take before the connection counts as dead."""
 
@@ -79,7 +82,10 @@ class Replication:
         own_id: Callable[[], str],
         *,
         is_client: bool = True,
+        listed: Listed = lambda action, request, identity: nullcontext(),
     ) -> None:
+        """`listed` shows a follow among the tasks of this node while it runs."""
+        self._listed = listed
         self._cluster = cluster
         self._indices = indices
         self._remotes = remotes
@@ -155,7 +161,8 @@ class Replication:
             return
         follow = running.follow = self._shard_follow(self._cluster.state.indices[name], shard)
         log.info("following", index=name, shard=number, leader=f"{follow.alias}:{follow.leader_index}")
-        await follow.run(self._tasks)
+        with self._listed(FOLLOW_TASK, OneIndex((name,)), identity_of(follow.index)):
+            await follow.run(self._tasks)
 
     async def _primary(self, name: str, number: int) -> Shard:
         """The copy here, once it serves and has taken over: only then it knows how far the follower had come."""

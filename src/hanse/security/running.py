@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -23,10 +24,29 @@ _POOLS = {"search": "indices:data/read/search", "write": "indices:data/write/"}
 class RunningAction:
     """One running action. `request` is kept so that its description is only made when somebody lists it."""
 
-    __slots__ = ("_task", "action", "id", "identity", "is_cancelled", "opaque_id", "parent", "request", "started_ns")
+    __slots__ = (
+        "_task",
+        "action",
+        "id",
+        "identity",
+        "is_cancelled",
+        "is_persistent",
+        "opaque_id",
+        "parent",
+        "request",
+        "started_ns",
+    )
 
     def __init__(
-        self, id: int, action: str, request: Any, identity: Identity, parent: int | str, opaque_id: str | None
+        self,
+        id: int,
+        action: str,
+        request: Any,
+        identity: Identity,
+        parent: int | str,
+        opaque_id: str | None,
+        *,
+        is_persistent: bool = False,
     ) -> None:
         """`parent` is the number of an action of this node, or `node:number` of one elsewhere; 0 or empty for none."""
         self.id = id
@@ -36,11 +56,12 @@ class RunningAction:
         self.parent = parent
         self.opaque_id = opaque_id
         self.started_ns = time.monotonic_ns()
+        self.is_persistent = is_persistent
         self.is_cancelled = False
         self._task = asyncio.current_task()
 
     def cancel(self) -> None:
-        if not self.is_cancelled and self._task is not None:
+        if not self.is_cancelled and not self.is_persistent and self._task is not None:
             self.is_cancelled = True
             self._task.cancel()
 
@@ -91,6 +112,17 @@ class RunningActions:
         entry = RunningAction(self._last_id, action, request, identity, parent, opaque_id)
         self._running[entry.id] = entry
         return entry
+
+    @contextmanager
+    def listed(self, action: str, request: Any, identity: Identity) -> Iterator[None]:
+        """Shows work of the node's own, which the cluster state asks for and no request: nobody cancels it here."""
+        self._last_id += 1
+        entry = RunningAction(self._last_id, action, request, identity, 0, None, is_persistent=True)
+        self._running[entry.id] = entry
+        try:
+            yield
+        finally:
+            self.finish(entry)
 
     def finish(self, entry: RunningAction) -> None:
         self._running.pop(entry.id, None)
@@ -156,12 +188,12 @@ class RunningActions:
         return TaskInfo(
             node=self.node_id(),
             id=entry.id,
-            type="transport",
+            type="persistent" if entry.is_persistent else "transport",
             action=entry.action,
             description=_describe(entry.request),
             start_time_in_millis=self._now_ms() - running_ns // 1_000_000,
             running_time_in_nanos=running_ns,
-            cancellable=True,
+            cancellable=not entry.is_persistent,
             cancelled=entry.is_cancelled,
             parent_task_id=self._parent_of(entry),
             headers={"X-Opaque-Id": entry.opaque_id} if entry.opaque_id else {},
