@@ -81,7 +81,7 @@ def _from_wire(wire: WireError, depth: int) -> HanseError:
         error,
         wire.reason,
         caused_by=_from_wire(cause, depth + 1) if cause is not None else None,
-        root_causes=[_from_wire(root, CAUSE_DEPTH_MAX) for root in wire.root_causes] if depth == 0 else (),
+        root_causes=[_from_wire(root, CAUSE_DEPTH_MAX) for root in wire.root_causes] or None if depth == 0 else None,
         headers=wire.headers,
     )
     error.metadata = dict(wire.metadata)
