@@ -23,7 +23,7 @@ from hanse.cluster.administration import ClusterAdministration
 from hanse.cluster.broadcast import Broadcast, Gathered
 from hanse.cluster.cluster_stats import ClusterStatsActions
 from hanse.cluster.embedded.node_lock import NodeLock
-from hanse.cluster.engine import ENGINE_SETTINGS, Surroundings, open_engine
+from hanse.cluster.engine import ENGINE, ENGINE_SETTINGS, Surroundings, open_engine
 from hanse.cluster.health_report import HealthReport
 from hanse.cluster.membership import MEMBERSHIP_SETTINGS, Membership, now_ms
 from hanse.cluster.names import ClusterNames
@@ -194,6 +194,8 @@ class Node:
         self._closers += [self.nodes.close, self.indices.close, self._close_transport(transport)]
         self._http_address = await self._bind_http()
         self._ready.set()
+        if self.settings.read(ENGINE) == "jetstream" and not self._verifies_members:
+            log.warning("nodes of this cluster do not verify one another: whoever reaches the transport port can join")
         await self.membership.join()
         await self.indices.start()
         self._closers.append(self._tasks.spawn("go on with exchanges of trust", self._watch_trust()).cancel)

@@ -267,12 +267,19 @@ class Membership:
                 refused, why = (refused + 1 if is_dead else 0), error.reason
             silent_s = time.monotonic() - heard
             if refused >= REDIALS_MAX or silent_s >= self._timeout_s * self._retries:
-                await self._gone(node_id, why)
+                await self._gone(node_id, why, is_dead=refused >= REDIALS_MAX)
             await asyncio.sleep(REDIAL_S)
 
-    async def _gone(self, node_id: str, why: str) -> None:
-        """Takes a member out that does not answer: any member may do so with the master, the master with all."""
+    async def _gone(self, node_id: str, why: str, *, is_dead: bool) -> None:
+        """Takes a member out that does not answer: any member may do so with the master, the master with all.
+
+        Unless the silence may be this node's own fault: who hears from no majority judges nobody but the dead. (Of two
+        nodes none has one without the other, so the master of two may.)
+        """
         own_id, state = self._own().id, self._cluster.state
+        may_be_alone = state.master_node == own_id and len(state.nodes) <= 2
+        if not (is_dead or may_be_alone or self.is_in_touch):
+            return
         if state.master_node == node_id and await self._is_heard_by_others(node_id):
             return
         if node_id in state.nodes and own_id in state.nodes and state.master_node in (own_id, node_id):
