@@ -36,7 +36,7 @@ conformance: setup
 	$(BIN)/python -m bench.conformance --suite-folder $(CONFORMANCE)
 
 soak: setup
-	HANSE_SOAK=1 $(BIN)/pytest tests/faults --timeout 7200 -s
+	HANSE_SOAK=1 $(BIN)/pytest tests/faults tests/journeys/test_cluster_loses_nodes.py tests/journeys/test_cluster_of_nodes_abroad.py --timeout 7200 -s
 
 docs: setup
 	$(BIN)/mkdocs build --strict --quiet

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any
+
+import pytest
 
 from hanse.cli.local_cluster import LocalNode
 from hanse.cli.local_nodes import LocalCluster
 from tests.journeys.world import ok, until
+
+only_in_soak = pytest.mark.skipif("HANSE_SOAK" not in os.environ, reason="takes long: make soak")
 
 
 def wait_for(

@@ -20,6 +20,7 @@ from tests.journeys.several_nodes import (
     named,
     node_ids,
     numbered,
+    only_in_soak,
     primary_of,
     running,
     wait_for,
@@ -128,6 +129,7 @@ def test_the_primary_term_rises_with_a_new_primary(cluster: LocalCluster) -> Non
     assert left.request("PUT", old, {"n": 3})[0] == 409
 
 
+@only_in_soak
 def test_every_node_is_killed_in_turn_and_nothing_is_lost(cluster: LocalCluster) -> None:
     make(cluster, "turn", shards=2, replicas=1)
     for at, victim in enumerate(cluster.nodes):

@@ -12,7 +12,7 @@ import pytest
 from hanse.cli.local_cluster import LocalNode
 from hanse.cli.local_nodes import LocalCluster
 from hanse.tls.authority import CertificateAuthority
-from tests.journeys.several_nodes import named, node_ids, numbered, running, wait_for
+from tests.journeys.several_nodes import named, node_ids, numbered, only_in_soak, running, wait_for
 from tests.journeys.world import bulk, ok, until
 
 pytestmark = pytest.mark.timeout(300)
@@ -70,6 +70,7 @@ def make(node: LocalNode, index: str, shards: int, replicas: int) -> None:
     ok(node, "PUT", f"/{index}", {"settings": {"number_of_shards": shards, "number_of_replicas": replicas}})
 
 
+@only_in_soak
 def test_a_remote_search_goes_on_while_gateways_die(border: Border) -> None:
     make(border.hansa.nodes[0], "herring", 3, 2)
     wait_for(border.hansa, "green", index="herring")
