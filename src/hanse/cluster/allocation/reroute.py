@@ -160,7 +160,8 @@ def _is_complete(draft: Draft, at: Shard) -> bool:
 def _end_delays(draft: Draft, at: Shard) -> None:
     """A delay that is over is forgotten, whether or not a node is found: nobody has to wake up for it again.
 
-    It is reckoned anew, since the index' setting may have changed meanwhile.
+    It is reckoned anew, since the index' setting may have changed meanwhile. It ends when the node is back: if that
+    does not take the copy, it has another one of the shard by now.
     """
     shard = draft[at]
     delay_ms = int(setting_of(draft.indices[at.index], index_rules.DELAYED_TIMEOUT) * 1000)
@@ -168,7 +169,8 @@ def _end_delays(draft: Draft, at: Shard) -> None:
     def now(info: Unassigned) -> Unassigned:
         if not info.delayed_until_ms:
             return info
-        until_ms = info.at_ms + delay_ms
+        is_back = info.last_node in draft.nodes
+        until_ms = 0 if is_back else info.at_ms + delay_ms
         return replaced(info, delayed_until_ms=until_ms if until_ms > draft.now_ms else 0)
 
     draft[at] = replaced(shard, unassigned=tuple(now(info) for info in shard.unassigned))
