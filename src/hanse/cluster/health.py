@@ -5,7 +5,6 @@ Tests: tests/cluster/test_health.py.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Any
 
@@ -67,21 +66,9 @@ class HealthAction:
 
     async def health(self, call: Call, request: Health) -> dict[str, Any]:
         """Answers when every wait_for condition holds; `timed_out` is true when the time was over first."""
-        reached = asyncio.Event()
-
-        def look(old: ClusterState, new: ClusterState) -> None:
-            if self._holds(new, request):
-                reached.set()
-
-        unsubscribe = self._cluster.subscribe(look)
-        try:
-            look(self._cluster.state, self._cluster.state)
-            await asyncio.wait_for(reached.wait(), request.timeout_s)
-        except TimeoutError:
-            return {**self._health(self._cluster.state, request), "timed_out": True}
-        finally:
-            unsubscribe()
-        return self._health(self._cluster.state, request)
+        reached = await self._cluster.until(lambda state: self._holds(state, request), request.timeout_s)
+        answer = self._health(self._cluster.state, request)
+        return answer if reached else {**answer, "timed_out": True}
 
     def _health(self, state: ClusterState, request: Health) -> dict[str, Any]:
         """An index named in full that is not there makes the answer red."""

@@ -45,7 +45,6 @@ class ClusterService:
         """`derive` is applied to every change before it is committed, so that no state lacks its consequences."""
         self.announce: Announce = _nobody
         self._derive = derive
-        self._reached: dict[asyncio.Future[None], int] = {}
         self._store = store
         self._state = state
         self._listeners: list[Listener] = []
@@ -74,17 +73,29 @@ class ClusterService:
             raise outcome
         return outcome
 
+    async def until(self, holds: Callable[[ClusterState], bool], timeout_s: float) -> bool:
+        """Waits until `holds` is true of the state in force or of one that follows; False when the time was over first.
+
+        It is asked at once and at every change, behind the listeners that subscribed before, and must not block.
+        """
+        if holds(self._state):
+            return True
+        came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def look(old: ClusterState, new: ClusterState) -> None:
+            if not came.done() and holds(new):
+                came.set_result(None)
+
+        unsubscribe = self.subscribe(look)
+        try:
+            await asyncio.wait((came,), timeout=timeout_s)
+        finally:
+            unsubscribe()
+        return came.done()
+
     async def reached(self, version: int, timeout_s: float) -> bool:
         """Waits until this node has the state of that version or a newer one; False when the time was over first."""
-        if self._state.version >= version:
-            return True
-        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._reached[waiting] = version
-        try:
-            await asyncio.wait((waiting,), timeout=timeout_s)
-        finally:
-            self._reached.pop(waiting, None)
-        return self._state.version >= version
+        return await self.until(lambda state: state.version >= version, timeout_s)
 
     async def follow(self) -> None:
         """Takes over what other nodes commit, until it is cancelled; ends at once where there can be no others."""
@@ -145,9 +156,6 @@ class ClusterService:
                 listener(old, new)
             except Exception:
                 log.exception("cluster state listener failed", reason=reason)
-        for waiting, version in tuple(self._reached.items()):
-            if version <= new.version and not waiting.done():
-                waiting.set_result(None)
 
 
 async def _nobody(version: int) -> None:

@@ -6,7 +6,6 @@ Tests: tests/index/test_service.py.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -140,19 +139,11 @@ class IndexService:
         """Waits until this node has that version of the mapping; UnavailableShardsError when it does not come."""
         if self.metadata.mapping_version >= version:
             return
-        came = asyncio.Event()
-        unsubscribe = self._cluster.subscribe(
-            lambda old, new: came.set() if self.metadata.mapping_version >= version else None
-        )
-        try:
-            await asyncio.wait_for(came.wait(), MAPPING_WAIT_S)
-        except TimeoutError as error:
+        if not await self._cluster.until(lambda state: self.metadata.mapping_version >= version, MAPPING_WAIT_S):
             raise UnavailableShardsError(
                 f"version [{version}] of the mapping of [{self.name}] did not come, this node has "
                 f"[{self.metadata.mapping_version}]"
-            ) from error
-        finally:
-            unsubscribe()
+            )
 
     async def raise_term(self, number: int, above: int) -> None:
         """Has the copy here lead a shard in a term above `above`, if it still is the primary.

@@ -8,13 +8,11 @@ Tests: tests/index/test_primaries.py.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from hanse.cluster.nodes import Nodes
-from hanse.cluster.state import ClusterState
 from hanse.cluster.updates import ClusterService
 from hanse.errors import (
     ConnectTransportError,
@@ -114,19 +112,9 @@ class Primaries:
             raise IndexNotFoundError.of(service.name)
         if not index.is_open:
             raise IndexClosedError("closed", index_uuid=index.uuid, index=index.name)
-        changed = asyncio.Event()
-
-        def look(old: ClusterState, new: ClusterState) -> None:
-            if old.routing.get(service.name) is not new.routing.get(service.name):
-                changed.set()
-
-        unsubscribe = self.cluster.subscribe(look)
-        try:
-            await asyncio.wait_for(changed.wait(), min(RETRY_S, max(0.0, deadline - time.monotonic())))
-        except TimeoutError:
-            pass
-        finally:
-            unsubscribe()
+        before = self.cluster.state.routing.get(service.name)
+        left_s = max(0.0, deadline - time.monotonic())
+        await self.cluster.until(lambda state: state.routing.get(service.name) is not before, min(RETRY_S, left_s))
 
     async def enough_copies(self, service: IndexService, number: int, wanted: str, timeout_s: float) -> None:
         """Waits until a shard has so many active copies (`all`: every one it shall have). UnavailableShardsError."""

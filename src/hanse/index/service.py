@@ -132,20 +132,12 @@ class Indices:
 
         False when the time is over. Raises IndexNotFoundError when the index is deleted meanwhile.
         """
-        reached = asyncio.Event()
 
-        def look(old: ClusterState, new: ClusterState) -> None:
-            if name not in new.indices or _has_active(new, name, copies):
-                reached.set()
+        def is_decided(state: ClusterState) -> bool:
+            return name not in state.indices or _has_active(state, name, copies)
 
-        unsubscribe = self._cluster.subscribe(look)
-        try:
-            look(self._cluster.state, self._cluster.state)
-            await asyncio.wait_for(reached.wait(), timeout_s)
-        except TimeoutError:
+        if not await self._cluster.until(is_decided, timeout_s):
             return False
-        finally:
-            unsubscribe()
         self._cluster.state.index(name)
         await self._opened_here(name)
         return True
