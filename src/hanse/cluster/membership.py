@@ -137,9 +137,11 @@ class Membership:
         """Whether this node heard from a majority of the members lately: else there may be primaries it knows nothing
         of, and it must not answer for what its own hold."""
         members = self._cluster.state.nodes
-        since = time.monotonic() - self._timeout_s
-        heard = sum(1 for node_id in members if self._heard.get(node_id, 0.0) > since)
+        heard = sum(self._is_heard(node_id, self._timeout_s) for node_id in members)
         return len(members) < 2 or heard + 1 > len(members) // 2
+
+    def _is_heard(self, node_id: str, within_s: float) -> bool:
+        return time.monotonic() - self._heard.get(node_id, -within_s) < within_s
 
     async def join(self) -> None:
         """Writes this node in; its copies of before are taken up again. Raises when its name or id is taken."""
@@ -159,7 +161,6 @@ class Membership:
     async def leave(self) -> None:
         """A planned stop: primaries are handed over first, so that writes go on elsewhere at once."""
         self._is_leaving = True
-        self._cluster.announce = self._announce_to_the_living
         self._unsubscribe()
         own = self._own()
         if len(self._cluster.state.nodes) > 1:
@@ -186,7 +187,7 @@ class Membership:
         return Version(self._cluster.state.version)
 
     async def _hears(self, call: Call, request: About) -> Heard:
-        return Heard(time.monotonic() - self._heard.get(request.node, 0.0) < HEARD_INTERVALS * self._interval_s)
+        return Heard(self._is_heard(request.node, HEARD_INTERVALS * self._interval_s))
 
     async def _published(self, call: Call, request: Version) -> Empty:
         if not await self._cluster.reached(request.version, ANNOUNCE_TIMEOUT_S):
@@ -196,16 +197,11 @@ class Membership:
     # -- telling others
 
     async def _announce(self, version: int) -> None:
-        """Waits until every member that can be heard has this version; silent ones are the master's business."""
-        others = [node.id for node in self._nodes.others()]
-        if others:
-            await asyncio.gather(*(self._tell(node_id, version) for node_id in others))
-
-    async def _announce_to_the_living(self, version: int) -> None:
-        """A node that stops waits for nobody who was not heard lately."""
-        since = time.monotonic() - HEARD_INTERVALS * self._interval_s
-        living = [node.id for node in self._nodes.others() if self._heard.get(node.id, 0.0) > since]
-        await asyncio.gather(*(self._tell(node_id, version) for node_id in living))
+        """Waits until every member that can be heard has this version; silent ones are the master's business, and a
+        node that stops waits for nobody who was not heard lately."""
+        lately_s = HEARD_INTERVALS * self._interval_s
+        told = [n.id for n in self._nodes.others() if not self._is_leaving or self._is_heard(n.id, lately_s)]
+        await asyncio.gather(*(self._tell(node_id, version) for node_id in told))
 
     async def _tell(self, node_id: str, version: int) -> None:
         if time.monotonic() < self._silent.get(node_id, 0.0):
