@@ -125,13 +125,13 @@ class GroupCommit:
             self._follower.is_unsure()
         try:
             await self._follower.catch_up()
+            while self._store.progress.primary_term < term:
+                try:
+                    await self._log_and_take(Batch(term, []))
+                except FencedError:
+                    await self._follower.catch_up()
         except UnavailableShardsError as error:
-            raise self._not_primary(error.reason) from error  # nothing was done, so it may be tried again
-        while self._store.progress.primary_term < term:
-            try:
-                await self._log_and_take(Batch(term, []))
-            except FencedError:
-                await self._follower.catch_up()
+            raise self._not_primary(error.reason) from error  # nothing of anybody's was done: it may be tried again
         if self._store.progress.primary_term > term:
             raise self._not_primary(f"term [{self._store.progress.primary_term}] began after its own, [{term}]")
         self._led_term = term
