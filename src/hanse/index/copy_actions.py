@@ -5,7 +5,7 @@ Tests: tests/index/test_copy_actions.py.
 
 from __future__ import annotations
 
-from hanse.errors import RetryOnPrimaryError, ShardFailedError
+from hanse.errors import ShardFailedError
 from hanse.index.changes import BYTES_MAX, OPERATIONS_MAX
 from hanse.index.copy_requests import (
     READ_COPY,
@@ -38,8 +38,7 @@ class CopyActions:
     async def read(self, call: Call, request: ReadCopy) -> CopyPage:
         """A page of the primary's feed. Where it stands is read before the page, so that the page has all of it."""
         shard = self._indices.copy_of(request.index_uuid, request.shard)
-        if not shard.is_primary:
-            raise RetryOnPrimaryError(f"{shard} the copy on this node is not the primary", index=shard.index_name)
+        shard.check_primary()
         await shard.lead()
         at, through = shard.logged, shard.checkpoint
         page = await shard.read_changes(request.after, OPERATIONS_MAX, BYTES_MAX, floor=request.floor, through=through)

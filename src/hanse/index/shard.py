@@ -16,7 +16,7 @@ from typing import Any
 
 from hanse.cluster.log import CommitLog, Logged, Operation
 from hanse.cluster.state import IndexMetadata
-from hanse.errors import HanseError, ShardFailedError
+from hanse.errors import HanseError, RetryOnPrimaryError, ShardFailedError
 from hanse.index import shard_stats
 from hanse.index.changes import BEFORE_ALL, BYTES_MAX, OPERATIONS_MAX, Changes, is_lost
 from hanse.index.document_store import DocumentStore
@@ -204,6 +204,11 @@ class Shard:
     @property
     def is_primary(self) -> bool:
         return self._owner.leads(self.number) is not None
+
+    def check_primary(self) -> None:
+        """Raises RetryOnPrimaryError when this copy is not the primary (any more)."""
+        if not self.is_primary:
+            raise RetryOnPrimaryError(f"{self} the copy on this node is not the primary", index=self.index_name)
 
     @property
     def is_leading(self) -> bool:

@@ -18,7 +18,6 @@ from hanse.errors import (
     IndexClosedError,
     IndexNotFoundError,
     RetentionLeaseNotFoundError,
-    RetryOnPrimaryError,
     SecurityError,
 )
 from hanse.index.administration.bodies import alias_json
@@ -181,8 +180,7 @@ class Leader:
     def _primary(self, name: str, uuid: str, number: int) -> Shard:
         """The copy here. Raises RetryOnPrimaryError when it is not the primary (any more)."""
         shard = self._service(name, uuid, number).shard(number)
-        if not shard.is_primary:
-            raise RetryOnPrimaryError(f"{shard} the copy on this node is not the primary", index=name)
+        shard.check_primary()
         return shard
 
     def _service(self, name: str, uuid: str, number: int) -> IndexService:
