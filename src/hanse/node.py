@@ -303,7 +303,7 @@ class Node:
         self._build_trust(security)
         tls = self._build_tls()
         self.gate = security.gate
-        self.nodes = Nodes(self.cluster, self._hello, self._transport_tls, self._is_member)
+        self.nodes = Nodes(self.cluster, self._node_id, self._hello, self._transport_tls, self._is_member)
         self._broadcast = broadcast = Broadcast(self.cluster, self.nodes)
         self.membership = Membership(self.cluster, self.nodes, self._own_node, self.settings)
         self.membership.register(self.actions)

@@ -39,7 +39,8 @@ async def group(tmp_path: Path, nats_server: NatsServer) -> AsyncIterator[Group]
 def reading(group: Group, state: ClusterState) -> Nodes:
     """The connections of the first node, with a state of the test's own."""
     node = group[0].node
-    return Nodes(ClusterService(node._engine.state_store, state), node._hello, node._transport_tls, node._is_member)
+    cluster = ClusterService(node._engine.state_store, state)
+    return Nodes(cluster, group[0].id, node._hello, node._transport_tls, node._is_member)
 
 
 async def test_each_reaches_the_other_over_one_connection(group: Group) -> None:
@@ -86,7 +87,7 @@ async def test_a_node_of_a_strange_authority_is_neither_asked_nor_answered(group
     assert "its certificate is not from the authority of this cluster's own nodes" in error.reason
     assert not at_a.is_connected(stranger.id)
     # The one it dials does not see a member either, even if the stranger itself does not look at certificates.
-    careless = Nodes(stranger.node.cluster, stranger.node._hello, stranger.node._transport_tls)
+    careless = Nodes(stranger.node.cluster, stranger.id, stranger.node._hello, stranger.node._transport_tls)
     await refused(careless.call(a.id, CHECK, Version(0)), SecurityError)
     await careless.close()
 

@@ -130,7 +130,7 @@ class Membership:
 
     @property
     def is_master(self) -> bool:
-        return self._cluster.state.master_node == self._own().id
+        return self._cluster.state.master_node == self._nodes.own_id
 
     @property
     def is_in_touch(self) -> bool:
@@ -217,13 +217,10 @@ class Membership:
 
     def _look(self, state: ClusterState) -> None:
         """Watches the other members, and comes back when it was taken out."""
-        own = self._own()
-        if own.id not in state.nodes:
-            if not self._is_leaving and self._rejoining is None:
-                self._rejoining = self._tasks.spawn("join the cluster again", self._rejoin())
-            wanted: set[str] = set()
-        else:
-            wanted = {node_id for node_id in state.nodes if node_id != own.id}
+        is_member = self._nodes.own_id in state.nodes
+        if not is_member and not self._is_leaving and self._rejoining is None:
+            self._rejoining = self._tasks.spawn("join the cluster again", self._rejoin())
+        wanted = state.nodes.keys() - {self._nodes.own_id} if is_member else set[str]()
         for node_id in self._watched.keys() - wanted:
             self._watched.pop(node_id).cancel()
         for node_id in wanted - self._watched.keys():
@@ -235,7 +232,7 @@ class Membership:
             self._rejoin_pause_s = REJOIN_S_MIN
         log.warning("this node was taken out of the cluster and joins again")
         try:
-            while self._own().id not in self._cluster.state.nodes:
+            while self._nodes.own_id not in self._cluster.state.nodes:
                 await asyncio.sleep(self._rejoin_pause_s)
                 self._rejoin_pause_s = min(2 * self._rejoin_pause_s, REJOIN_S_MAX)
                 with suppress(HanseError):
@@ -272,7 +269,7 @@ class Membership:
         Unless the silence may be this node's own fault: who hears from no majority judges nobody but the dead. (Of two
         nodes none has one without the other, so the master of two may.)
         """
-        own_id, state = self._own().id, self._cluster.state
+        own_id, state = self._nodes.own_id, self._cluster.state
         may_be_alone = state.master_node == own_id and len(state.nodes) <= 2
         if not (is_dead or may_be_alone or self.is_in_touch):
             return
@@ -318,7 +315,7 @@ class Membership:
             self._alarm.cancel()
             self._alarm = None
         wakeup = allocation.next_wakeup_ms(state)
-        if wakeup is not None and state.master_node == self._own().id:
+        if wakeup is not None and state.master_node == self._nodes.own_id:
             after_s = max(0.0, (wakeup - now_ms()) / 1000) + 0.01
             self._alarm = asyncio.get_running_loop().call_later(after_s, self._wake)
 

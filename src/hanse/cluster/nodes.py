@@ -36,16 +36,19 @@ PAUSE_S = 0.2
 
 
 class Nodes:
-    """Connections to the members the cluster state names. `own_id` is this node."""
+    """Connections to the members the cluster state names."""
 
     def __init__(
         self,
         cluster: ClusterService,
+        own_id: str,
         own: Callable[[], Hello],
         contexts: TlsContexts | None = None,
         is_own: Callable[[PeerCertificate | None], bool] = lambda certificate: True,
     ) -> None:
-        """`is_own` says whether the authority of this cluster's own nodes vouches for a certificate."""
+        """`own_id` is this node, `own` how it introduces itself; `is_own` says whether the authority of this cluster's
+        own nodes vouches for a certificate."""
+        self.own_id = own_id
         self._cluster = cluster
         self._own = own
         self._contexts = contexts
@@ -56,13 +59,8 @@ class Nodes:
         self._tasks = Tasks()
         self._unsubscribe = cluster.subscribe(self._follow)
 
-    @property
-    def own_id(self) -> str:
-        return self._own().node_id
-
     def others(self) -> list[NodeMetadata]:
-        own_id = self.own_id
-        return [node for node in self._cluster.state.nodes.values() if node.id != own_id]
+        return [node for node in self._cluster.state.nodes.values() if node.id != self.own_id]
 
     def name_of(self, node_id: str) -> str:
         node = self._cluster.state.nodes.get(node_id)
