@@ -13,7 +13,7 @@ from time import perf_counter
 
 import msgspec
 
-from hanse.cluster.nodes import Nodes
+from hanse.cluster.nodes import Nodes, answered
 from hanse.cluster.updates import ClusterService
 from hanse.errors import HanseError
 from hanse.index.service import Indices
@@ -125,9 +125,7 @@ class Distribution:
         )
 
     async def _ask(self, node: str, call: Call, request: SearchShards) -> SearchResult:
-        if self._nodes is None or node == self._indices.own_id:
-            return await self._search_shards(call, request)
-        return await self._nodes.forward(node, call, SEARCH_SHARDS, request)
+        return await answered(self._nodes, node, call, SEARCH_SHARDS, request, self._search_shards)
 
     async def _search_shards(self, call: Call, request: SearchShards) -> SearchResult:
         """What is asked of the shards on this node, by itself or by another one."""

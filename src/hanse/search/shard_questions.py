@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hanse.cluster.nodes import Nodes
+from hanse.cluster.nodes import Nodes, answered
 from hanse.cluster.updates import ClusterService
 from hanse.errors import HanseError
 from hanse.index.service import Indices
@@ -94,9 +94,8 @@ class ShardQuestions:
             asked = ValidateShards(
                 call.targets.expression, request, by_index(group), self._cluster.state.version, request.options
             )
-            if node == self._indices.own_id:
-                return (await self._validate_shards(call, asked)).explanations, {}
-            return (await nodes.forward(node, call, VALIDATE_SHARDS, asked)).explanations, {}
+            answer = await answered(nodes, node, call, VALIDATE_SHARDS, asked, self._validate_shards)
+            return answer.explanations, {}
 
         answers, lost = await self._copies.ask(places, ask)
         found = [entry for answer in answers for entry in answer]
@@ -124,9 +123,7 @@ class ShardQuestions:
             asked = FilterShards(
                 call.targets.expression, request, by_index(group), self._cluster.state.version, request.options
             )
-            if self._nodes is None or node == self._indices.own_id:
-                return await self._filter_shards(call, asked), {}
-            return await self._nodes.forward(node, call, FILTER_SHARDS, asked), {}
+            return await answered(self._nodes, node, call, FILTER_SHARDS, asked, self._filter_shards), {}
 
         answers, lost = await self._copies.ask(places, ask)
         matches: dict[str, bool | HanseError] = {target.index: False for target in call.targets.local}

@@ -14,7 +14,7 @@ from time import perf_counter
 
 import msgspec
 
-from hanse.cluster.nodes import Nodes
+from hanse.cluster.nodes import Nodes, answered
 from hanse.cluster.updates import ClusterService
 from hanse.errors import HanseError
 from hanse.index.service import Indices
@@ -123,9 +123,7 @@ class SpreadContexts:
         """The part's share of the next page; the part itself when it is lost."""
         asked = ScrollShards(part.context, keep_alive)
         try:
-            if self._nodes is None or self._is_here(part.node):
-                return await self._scroll_shards(call, asked)
-            return await self._nodes.forward(part.node, call, SCROLL_SHARDS, asked)
+            return await answered(self._nodes, part.node, call, SCROLL_SHARDS, asked, self._scroll_shards)
         except GONE:
             return part
 
@@ -148,10 +146,7 @@ class SpreadContexts:
 
     async def _tell(self, call: Call, part: Part, last: list[object]) -> None:
         try:
-            if self._nodes is None or self._is_here(part.node):
-                await self._go_on(call, GoOn(part.context, last))
-            else:
-                await self._nodes.forward(part.node, call, GO_ON, GoOn(part.context, last))
+            await answered(self._nodes, part.node, call, GO_ON, GoOn(part.context, last), self._go_on)
         except GONE:
             # The next page will say so.
             return
@@ -213,10 +208,7 @@ class SpreadContexts:
             asked = OpenShards(
                 call.targets.expression, by_index(group), keep_alive, self._cluster.state.version, search, options
             )
-            if self._nodes is None or self._is_here(node):
-                opened = await self._open_shards(call, asked)
-            else:
-                opened = await self._nodes.forward(node, call, action, asked)
+            opened = await answered(self._nodes, node, call, action, asked, self._open_shards)
             refused = taken_out(opened.result, group, "")
             shards = len(group) - len(refused) - opened.result.failed
             return (Part(node, opened.context, shards), opened.result), refused
@@ -235,9 +227,7 @@ class SpreadContexts:
     async def _freed(self, call: Call, node: str, request: FreeContexts) -> int:
         """A node that is gone holds nothing any more."""
         try:
-            if self._nodes is None or self._is_here(node):
-                return (await self._free(call, request)).shards
-            return (await self._nodes.forward(node, call, FREE_CONTEXTS, request)).shards
+            return (await answered(self._nodes, node, call, FREE_CONTEXTS, request, self._free)).shards
         except ELSEWHERE:
             return 0
 
