@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from tests.node_group import Group, Member, node_group, refused, until
 
 from hanse.cluster import allocation
 from hanse.cluster.membership import now_ms
+from hanse.cluster.routing import ShardCopy
 from hanse.errors import RetryOnPrimaryError, ShardFailedError
 from hanse.index import refreshing as module
 from hanse.index.copy_requests import REFRESH_COPY
 from hanse.index.primaries import Primaries
 from hanse.index.refreshing import REFRESH_SHARD, Refreshing, RefreshShard
+from hanse.index.reports import Reports
 from hanse.index.shard import WriteOp
 
 
@@ -58,6 +61,31 @@ async def test_a_copy_that_missed_batches_reads_them_first(group: Group) -> None
     assert found(group) == [["1"], ["1"]]
 
 
+async def test_a_copy_that_is_filled_and_not_yet_known_to_be_active_is_refreshed_too(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a search that is asked of it as soon as it is active misses what the refresh promised."""
+    held: list[Callable[[], None]] = []
+    tell = Reports.started
+
+    def started(reports: Reports, index_uuid: str, shard: int, allocation_id: str) -> None:
+        (copy,) = [copy for copy in _copies(group, "late") if copy.allocation_id == allocation_id]
+        if copy.is_primary:
+            tell(reports, index_uuid, shard, allocation_id)
+        else:
+            held.append(partial(tell, reports, index_uuid, shard, allocation_id))
+
+    monkeypatch.setattr(Reports, "started", started)
+    creating = asyncio.ensure_future(group[0].create("late", replicas=1, index__refresh_interval="-1"))
+    await until(lambda: len(held) == 1)
+    await group[0].write("late", "1", refresh="true")
+    held[0]()
+    await creating
+    await group.all_serve("late", 2)
+    (replica,) = group.replicas("late")
+    assert ids_found(replica.shard("late")) == ["1"]
+
+
 async def test_a_copy_that_cannot_be_refreshed_is_searched_no_more(
     group: Group, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,8 +115,8 @@ async def test_a_copy_that_cannot_be_refreshed_is_searched_no_more(
     assert found(group) == [["1"], ["1"]]
 
 
-def _copies(group: Group) -> tuple[object, ...]:
-    return group[0].state.routing["books"][0].copies
+def _copies(group: Group, index: str = "books") -> tuple[ShardCopy, ...]:
+    return group[0].state.routing[index][0].copies
 
 
 async def test_a_copy_that_is_the_primary_no_more_sends_the_refresh_on(group: Group) -> None:

@@ -228,10 +228,14 @@ class GroupCommit:
         """Why this copy must not serve; only a log outside of the store can say so."""
         return None if self._follower is None else self._follower.failure
 
-    async def catch_up(self, *, is_new: bool) -> None:
-        """Takes what the log holds beyond the store; afterwards the two agree."""
+    async def attach(self, *, is_new: bool) -> None:
+        """Compares this copy with its log. Raises LogDamagedError when they do not belong together."""
         if self._follower is not None:
             await self._follower.attach(is_new=is_new)
+
+    async def catch_up(self) -> None:
+        """Takes what the log holds beyond the store; afterwards the two agree."""
+        if self._follower is not None:
             await self._follower.catch_up()
 
     async def _take(self, batch: Batch, up_to: int | None, size: int, logged: Logged | None) -> None:

@@ -1,8 +1,10 @@
 """Makes acknowledged writes searchable on every copy of a shard that serves.
 
-A refresh is the primary's business: it knows how far the log has got, refreshes itself and has every active copy read
-the log up to there. A copy that cannot be brought there in time is reported as failed, so that no search is asked of it
-any more: what a refresh promised holds on whatever copy is searched next. Tests: tests/index/test_refreshing.py.
+A refresh is the primary's business: it knows how far the log has got, refreshes itself and has every copy read the log
+up to there. A copy that cannot be brought there in time is reported as failed, so that no search is asked of it any
+more: what a refresh promised holds on whatever copy is searched next. A copy that is not active yet is asked, too,
+since it may be by the time of that search; one that is still being filled may refuse, because it has the log to read
+before it is active. Tests: tests/index/test_refreshing.py.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import time
 import msgspec
 import structlog
 
-from hanse.errors import HanseError
+from hanse.errors import HanseError, ShardFailedError
 from hanse.index.copy_requests import REFRESH_COPY, CopyAt, RefreshCopy
 from hanse.index.index_service import IndexService
 from hanse.index.primaries import Primaries
@@ -33,7 +35,7 @@ class RefreshShard(msgspec.Struct, frozen=True):
 
 
 class RefreshedShard(msgspec.Struct, frozen=True):
-    """How many copies are searchable up to the same point now."""
+    """How many active copies are searchable up to the same point now."""
 
     copies: int
 
@@ -49,7 +51,7 @@ class Refreshing:
         registry.register(REFRESH_SHARD, self._asked)
 
     async def refresh(self, service: IndexService, number: int, timeout_s: float = 60.0) -> int:
-        """Refreshes all copies of a shard, wherever they are; returns how many."""
+        """Refreshes all copies of a shard, wherever they are; returns how many are active."""
         nodes = self._primaries.nodes
 
         async def there(node: str) -> int:
@@ -74,7 +76,7 @@ class Refreshing:
         return RefreshedShard(await self.refresh_copies(shard))
 
     async def refresh_copies(self, shard: Shard) -> int:
-        """From the primary on this node: itself and every other active copy."""
+        """From the primary on this node: itself and every other copy; returns how many are active."""
         nodes = self._primaries.nodes
         if nodes is None:
             await shard.refresh()
@@ -83,19 +85,20 @@ class Refreshing:
         await shard.lead()
         service = self._primaries.indices.get(shard.index_name)
         own_id = nodes.own_id
-        others = [copy.node for copy in service.routing(shard.number).active() if copy.node != own_id]
+        copies = service.routing(shard.number).copies
+        others = [copy.node for copy in copies if copy.node != own_id]
         request = RefreshCopy(shard.index_uuid, shard.number, shard.logged.position)
         await asyncio.gather(shard.refresh(), *(self._refresh_other(service, node, request) for node in others))
-        return 1 + len(others)
+        return sum(copy.is_active for copy in copies)
 
     async def _refresh_other(self, service: IndexService, node: str, request: RefreshCopy) -> None:
-        """Until it is done, or the copy is active no more."""
+        """Until it is done, or the copy is there no more."""
         nodes = self._primaries.nodes
         assert nodes is not None
         deadline = time.monotonic() + COPY_TIMEOUT_S
         while True:
             copy = service.routing(request.shard).on(node)
-            if copy is None or not copy.is_active:
+            if copy is None:
                 return
             try:
                 answer: CopyAt = await nodes.call(node, REFRESH_COPY, request, timeout_s=COPY_TIMEOUT_S)
@@ -103,6 +106,8 @@ class Refreshing:
                     return
                 why = f"it reached [{answer.position}] of the log instead of [{request.position}]"
             except HanseError as error:
+                if isinstance(error, ShardFailedError) and not copy.is_active:
+                    return
                 why = error.reason
             if time.monotonic() >= deadline:
                 log.warning("copy could not be refreshed", index=service.name, shard=request.shard, node=node, why=why)

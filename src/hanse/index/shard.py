@@ -161,8 +161,10 @@ class Shard:
         `is_new`: no copy of this shard ever held anything.
         """
         async with self._exclusive:
-            await self._commit.catch_up(is_new=is_new)
+            await self._commit.attach(is_new=is_new)
+            # Before the log is read: what a refresh asks of this copy too early is in what is then read.
             self._is_level = True
+            await self._commit.catch_up()
         if self.feed.needs_refresh:
             await self.feed.refresh()
 
