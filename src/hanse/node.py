@@ -314,6 +314,7 @@ class Node:
             self._engine,
             own_id=lambda: self._node_id,
             ask=lambda node, action, request, timeout_s: self.nodes.call(node, action, request, timeout_s=timeout_s),
+            has_lapsed=self.membership.has_lapsed,
         )
         CopyActions(self.indices).register(self.actions)
         self._search_limits = SearchLimits.of(self._effective_settings())

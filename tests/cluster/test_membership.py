@@ -188,8 +188,8 @@ def test_a_node_takes_the_place_of_one_that_had_its_address() -> None:
 def test_only_who_may_be_master_becomes_it() -> None:
     data, able = of("data", "h:2", roles=("data",)), of("able", "h:3")
     state = ClusterState("c", "u", nodes={n.id: n for n in (of("m", "h:1"), data, able)}, master_node="m")
-    assert membership_of(data)._without(state, "m", "died").master_node == "able"
-    assert membership_of(able)._without(state, "m", "died").master_node == "able"
-    assert membership_of(able)._without(state, "data", "died") is state, "that is the master's business"
+    assert membership_of(data)._without(state, "m", "died", is_dead=True).master_node == "able"
+    assert membership_of(able)._without(state, "m", "died", is_dead=True).master_node == "able"
+    assert membership_of(able)._without(state, "data", "died", is_dead=True) is state, "that is the master's business"
     out = membership_of(of("gone", "h:9"))
-    assert out._without(state, "m", "died") is state, "who is no member itself takes nobody out"
+    assert out._without(state, "m", "died", is_dead=True) is state, "who is no member itself takes nobody out"

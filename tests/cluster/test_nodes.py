@@ -13,7 +13,7 @@ from tests.nats_servers import NatsServer
 from tests.node_group import Group, node_group, refused, until
 
 from hanse.cluster import nodes as module
-from hanse.cluster.membership import CHECK, About, Heard, Version
+from hanse.cluster.membership import CHECK, About, Check, Heard
 from hanse.cluster.nodes import Nodes
 from hanse.cluster.state import ClusterState
 from hanse.cluster.updates import ClusterService
@@ -47,7 +47,7 @@ async def test_each_reaches_the_other_over_one_connection(group: Group) -> None:
     a, b = group.members
     nodes = reading(group, a.state)
     assert not nodes.is_connected(b.id)
-    answers = await asyncio.gather(*(nodes.call(b.id, CHECK, Version(0)) for _ in range(20)))
+    answers = await asyncio.gather(*(nodes.call(b.id, CHECK, Check("tester")) for _ in range(20)))
     assert {answer.version for answer in answers} == {b.state.version}
     assert len(nodes._peers) == 1
     assert nodes.is_connected(b.id)
@@ -58,7 +58,7 @@ async def test_each_reaches_the_other_over_one_connection(group: Group) -> None:
 
 
 async def test_who_is_no_member_is_not_asked(group: Group) -> None:
-    error = await refused(group[0].node.nodes.call("nobody", CHECK, Version(0)), NodeNotConnectedError)
+    error = await refused(group[0].node.nodes.call("nobody", CHECK, Check("tester")), NodeNotConnectedError)
     assert error.reason == "[nobody] is no member of this cluster any more"
 
 
@@ -72,7 +72,7 @@ async def test_another_node_at_the_address_is_not_taken_for_the_one_that_was_mea
     else:
         state = msgspec.structs.replace(state, cluster_uuid="another")
     nodes = reading(group, state)
-    error = await refused(nodes.call(next(iter(nodes.others())).id, CHECK, Version(0)), ConnectTransportError)
+    error = await refused(nodes.call(next(iter(nodes.others())).id, CHECK, Check("tester")), ConnectTransportError)
     assert "handshake failed: another node answered, [node-1] of cluster [group-" in error.reason
     await nodes.close()
 
@@ -83,12 +83,12 @@ async def test_a_node_of_a_strange_authority_is_neither_asked_nor_answered(group
     await stranger.start()
     at_a = a.node.nodes
     await until(lambda: stranger.id in a.state.nodes)
-    error = await refused(reading(group, a.state).call(stranger.id, CHECK, Version(0)), ConnectTransportError)
+    error = await refused(reading(group, a.state).call(stranger.id, CHECK, Check("tester")), ConnectTransportError)
     assert "its certificate is not from the authority of this cluster's own nodes" in error.reason
     assert not at_a.is_connected(stranger.id)
     # The one it dials does not see a member either, even if the stranger itself does not look at certificates.
     careless = Nodes(stranger.node.cluster, stranger.id, stranger.node._hello, stranger.node._transport_tls)
-    await refused(careless.call(a.id, CHECK, Version(0)), SecurityError)
+    await refused(careless.call(a.id, CHECK, Check("tester")), SecurityError)
     await careless.close()
 
 
@@ -97,20 +97,20 @@ async def test_a_node_that_refused_is_left_alone_for_a_moment(group: Group, monk
     nodes = reading(group, a.state)
     await b.vanish()
     monkeypatch.setattr(module, "PAUSE_S", 1000.0)
-    first = await refused(nodes.call(b.id, CHECK, Version(0)), ConnectTransportError)
-    assert await refused(nodes.call(b.id, CHECK, Version(0)), ConnectTransportError) is first
+    first = await refused(nodes.call(b.id, CHECK, Check("tester")), ConnectTransportError)
+    assert await refused(nodes.call(b.id, CHECK, Check("tester")), ConnectTransportError) is first
     await nodes.close()
 
 
 async def test_a_node_that_started_again_is_dialled_anew(group: Group) -> None:
     a, b = group.members
-    await a.node.nodes.call(b.id, CHECK, Version(0))
+    await a.node.nodes.call(b.id, CHECK, Check("tester"))
     before = a.node.nodes._peers[b.id]
     await b.stop()
     await until(lambda: not a.node.nodes.is_connected(b.id) and b.id not in a.state.nodes)
     await b.start()
     await until(lambda: b.id in a.state.nodes)
-    await a.node.nodes.call(b.id, CHECK, Version(0))
+    await a.node.nodes.call(b.id, CHECK, Check("tester"))
     assert a.node.nodes._peers[b.id] is not before
     assert not before.is_open
 

@@ -9,8 +9,8 @@ Every member asks every other once a second whether it is there. A member that i
 master that is gone is taken out by the first that notices, when no other member says that it still hears from it. A
 process that is dead (its host refuses the connection) is taken out at once, any other only when it was not heard for
 so long that it must have noticed, too: a member that hears from no majority is not in touch, and answers nothing for
-which it would have to know that it still is the primary. Who was taken out while it was alive (it slept, or was cut
-off) writes itself in again.
+which it would have to know that it still is the primary (touch.py). Who was taken out while it was alive (it slept, or
+was cut off) writes itself in again.
 Tests: tests/cluster/test_membership.py, tests/journeys/test_cluster_of_nodes.py.
 """
 
@@ -28,6 +28,7 @@ import structlog
 from hanse.cluster import allocation
 from hanse.cluster.nodes import Nodes
 from hanse.cluster.state import ClusterState, NodeMetadata
+from hanse.cluster.touch import Touch, enough_lapsed
 from hanse.cluster.updates import ClusterService
 from hanse.errors import ConnectTransportError, HanseError, IllegalArgumentError, ReceiveTimeoutError
 from hanse.settings.registry import Scope as SettingScope
@@ -74,6 +75,25 @@ class Version(msgspec.Struct, frozen=True):
     version: int
 
 
+class Check(msgspec.Struct, frozen=True):
+    """Which node asks."""
+
+    node: str
+
+
+class Superseded(msgspec.Struct, frozen=True):
+    """A node that leads shards no more in the cluster state of that version."""
+
+    node: str
+    version: int
+
+
+class Lapsed(msgspec.Struct, frozen=True):
+    """Whether the answering member has that state and keeps that node in touch with no older one."""
+
+    lapsed: bool
+
+
 class About(msgspec.Struct, frozen=True):
     node: str
 
@@ -82,8 +102,9 @@ class Heard(msgspec.Struct, frozen=True):
     heard: bool
 
 
-CHECK = Action("internal:coordination/fault_detection/follower_check", Version, Version, Scope.MEMBER)
+CHECK = Action("internal:coordination/fault_detection/follower_check", Check, Version, Scope.MEMBER)
 HEARS = Action("internal:coordination/fault_detection/leader_check", About, Heard, Scope.MEMBER)
+LAPSED = Action("internal:cluster/coordination/lapsed", Superseded, Lapsed, Scope.MEMBER)
 PUBLISH = Action("internal:cluster/coordination/commit_state", Version, Empty, Scope.MEMBER)
 
 
@@ -97,6 +118,11 @@ def _with_master(state: ClusterState) -> ClusterState:
         return state
     eligible = (node.id for node in state.nodes.values() if "master" in node.roles)
     return msgspec.structs.replace(state, master_node=next(eligible, None))
+
+
+def _is_refused(error: HanseError) -> bool:
+    """The node's host says that nobody listens at its address."""
+    return isinstance(error, ConnectTransportError) and isinstance(error.__cause__, ConnectionRefusedError)
 
 
 class Membership:
@@ -114,6 +140,8 @@ class Membership:
         self._tasks = Tasks()
         self._watched: dict[str, asyncio.Task[None]] = {}
         self._heard: dict[str, float] = {}
+        self._touch = Touch(self._timeout_s)
+        self._knowing: dict[str, int] = {}
         self._silent: dict[str, float] = {}
         self._told_gone: set[str] = set()
         self._rejoin_pause_s = REJOIN_S_MIN
@@ -126,6 +154,7 @@ class Membership:
     def register(self, registry: ActionRegistry) -> None:
         registry.register(CHECK, self._checked)
         registry.register(HEARS, self._hears)
+        registry.register(LAPSED, self._lapsed)
         registry.register(PUBLISH, self._published)
 
     @property
@@ -134,11 +163,43 @@ class Membership:
 
     @property
     def is_in_touch(self) -> bool:
-        """Whether this node heard from a majority of the members lately: else there may be primaries it knows nothing
-        of, and it must not answer for what its own hold."""
-        members = self._cluster.state.nodes
-        heard = sum(self._is_heard(node_id, self._timeout_s) for node_id in members)
-        return len(members) < 2 or heard + 1 > len(members) // 2
+        """Whether this node would know if there were other primaries: else it must not answer for what its own hold."""
+        state = self._cluster.state
+        return self._touch.is_kept(self._nodes.own_id, state.nodes, state.version)
+
+    async def has_lapsed(self, node_id: str) -> bool:
+        """Whether a node that led shards before the state this node has now cannot be in touch any more without knowing
+        that it leads them no more."""
+        state = self._cluster.state
+        if self._knowing.get(node_id, -1) < state.version:
+            if not (await self._knows(node_id, state.version) or await self._is_lapsed(node_id, state)):
+                return False
+            self._knowing[node_id] = state.version
+        return True
+
+    async def _knows(self, node_id: str, version: int) -> bool:
+        """By what the node itself says, which cannot when it is dead."""
+        try:
+            answer = await self._nodes.call(node_id, CHECK, Check(self._nodes.own_id), timeout_s=REDIAL_S)
+            return answer.version >= version
+        except HanseError as error:
+            return _is_refused(error)
+
+    async def _is_lapsed(self, node_id: str, state: ClusterState) -> bool:
+        """By what the others say."""
+
+        async def one(other: str) -> bool:
+            try:
+                asked = Superseded(node_id, state.version)
+                return (await self._nodes.call(other, LAPSED, asked, timeout_s=self._timeout_s)).lapsed
+            except HanseError:
+                return False
+
+        others = [other for other in state.nodes if other not in (node_id, self._nodes.own_id)]
+        lapsed = sum(await asyncio.gather(*(one(other) for other in others))) + self._touch.has_lapsed(
+            node_id, state.version
+        )
+        return lapsed >= enough_lapsed(len(state.nodes.keys() | {node_id}))
 
     def _is_heard(self, node_id: str, within_s: float) -> bool:
         return time.monotonic() - self._heard.get(node_id, -within_s) < within_s
@@ -155,7 +216,9 @@ class Membership:
         own = self._own()
         for node in state.nodes.values():
             if node.id != own.id and node.transport_address == own.transport_address:
-                state = allocation.without_member(state, node.id, "another node has its address", now_ms())
+                state = allocation.without_member(
+                    state, node.id, "another node has its address", now_ms(), is_over=True
+                )
         return _with_master(allocation.with_member(state, own, now_ms()))
 
     async def leave(self) -> None:
@@ -172,7 +235,7 @@ class Membership:
                     await self._cluster.update(
                         f"node-left [{own.name}]",
                         lambda state: _with_master(
-                            allocation.without_member(state, own.id, "it was stopped", now_ms())
+                            allocation.without_member(state, own.id, "it was stopped", now_ms(), is_over=True)
                         ),
                     )
             except (HanseError, TimeoutError) as error:
@@ -183,11 +246,16 @@ class Membership:
 
     # -- what others ask
 
-    async def _checked(self, call: Call, request: Version) -> Version:
+    async def _checked(self, call: Call, request: Check) -> Version:
+        self._touch.answer(request.node, self._cluster.state.version)
         return Version(self._cluster.state.version)
 
     async def _hears(self, call: Call, request: About) -> Heard:
         return Heard(self._is_heard(request.node, HEARD_INTERVALS * self._interval_s))
+
+    async def _lapsed(self, call: Call, request: Superseded) -> Lapsed:
+        is_known = self._cluster.state.version >= request.version
+        return Lapsed(is_known and self._touch.has_lapsed(request.node, request.version))
 
     async def _published(self, call: Call, request: Version) -> Empty:
         if not await self._cluster.reached(request.version, ANNOUNCE_TIMEOUT_S):
@@ -246,7 +314,9 @@ class Membership:
         heard = time.monotonic()
         while True:
             try:
-                await self._nodes.call(node_id, CHECK, Version(self._cluster.state.version), timeout_s=self._timeout_s)
+                sent_at = time.monotonic()
+                answer = await self._nodes.call(node_id, CHECK, Check(self._nodes.own_id), timeout_s=self._timeout_s)
+                self._touch.renew(node_id, sent_at, answer.version)
                 refused = 0
                 self._heard[node_id] = heard = time.monotonic()
                 self._told_gone.discard(node_id)
@@ -254,10 +324,7 @@ class Membership:
                 await asyncio.sleep(self._interval_s)
                 continue
             except HanseError as error:
-                is_dead = isinstance(error, ConnectTransportError) and isinstance(
-                    error.__cause__, ConnectionRefusedError
-                )
-                refused, why = (refused + 1 if is_dead else 0), error.reason
+                refused, why = (refused + 1 if _is_refused(error) else 0), error.reason
             silent_s = time.monotonic() - heard
             if refused >= REDIALS_MAX or silent_s >= self._timeout_s * self._retries:
                 await self._gone(node_id, why, is_dead=refused >= REDIALS_MAX)
@@ -281,17 +348,18 @@ class Membership:
                 log.warning("node is gone", node=self._nodes.name_of(node_id), why=why)
             try:
                 await self._cluster.update(
-                    f"node-left [{self._nodes.name_of(node_id)}]", lambda now: self._without(now, node_id, why)
+                    f"node-left [{self._nodes.name_of(node_id)}]",
+                    lambda now: self._without(now, node_id, why, is_dead=is_dead),
                 )
             except HanseError as error:
                 log.debug("a node that is gone could not be taken out yet", node=node_id, why=error.reason)
 
-    def _without(self, state: ClusterState, node_id: str, why: str) -> ClusterState:
+    def _without(self, state: ClusterState, node_id: str, why: str, *, is_dead: bool) -> ClusterState:
         own = self._own()
         if own.id not in state.nodes or state.master_node not in (own.id, node_id):
             return state
         was_master = state.master_node == node_id
-        state = allocation.without_member(state, node_id, why, now_ms())
+        state = allocation.without_member(state, node_id, why, now_ms(), is_over=is_dead)
         if was_master and "master" in own.roles:
             return msgspec.structs.replace(state, master_node=own.id)
         return _with_master(state)

@@ -78,12 +78,14 @@ class ShardCopy(msgspec.Struct, frozen=True, omit_defaults=True):
 class ShardRouting(msgspec.Struct, frozen=True, omit_defaults=True):
     """All copies of one shard. `in_sync`: nodes whose copy once had everything; only from those comes a primary.
 
-    An empty `in_sync` means that the shard never held anything: any node may begin it.
+    An empty `in_sync` means that the shard never held anything: any node may begin it. `superseded`: nodes whose copy
+    was the primary, and that may not know that it is none any more (touch.py).
     """
 
     copies: tuple[ShardCopy, ...] = ()
     unassigned: tuple[Unassigned, ...] = ()
     in_sync: tuple[str, ...] = ()
+    superseded: tuple[str, ...] = ()
 
     @property
     def primary(self) -> ShardCopy | None:

@@ -56,6 +56,10 @@ class Owner(Protocol):
         """Has this node's copy lead in a term above `above`, if it is the primary."""
         ...
 
+    async def is_superseding(self, number: int) -> bool:
+        """Whether some node may still hold itself for the primary, which it was before the one here."""
+        ...
+
     async def put_dynamic(self, updates: Sequence[dict[str, Any]]) -> None: ...
 
 
@@ -113,7 +117,8 @@ class GroupCommit:
         """Makes this copy the primary in its term, which every write needs; once done it costs nothing.
 
         What an earlier primary appended is taken first; then a batch without content shows the new term, so that the
-        log refuses the earlier one for good. Raises RetryOnPrimaryError when this copy is not (or no more) the primary.
+        log refuses the earlier one for good. It leads when the earlier one reads for nobody either. Raises
+        RetryOnPrimaryError when this copy is not (or not yet, or no more) the primary.
         """
         term = self._owner.leads(self._place.shard)
         if term is None:
@@ -134,6 +139,8 @@ class GroupCommit:
             raise self._not_primary(error.reason) from error  # nothing of anybody's was done: it may be tried again
         if self._store.progress.primary_term > term:
             raise self._not_primary(f"term [{self._store.progress.primary_term}] began after its own, [{term}]")
+        if self._led_term != term and await self._owner.is_superseding(self._place.shard):
+            raise self._not_primary("the one before it may not know yet that it is none any more")
         self._led_term = term
 
     def _not_primary(self, why: str) -> RetryOnPrimaryError:

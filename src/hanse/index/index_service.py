@@ -6,7 +6,7 @@ Tests: tests/index/test_service.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -44,7 +44,15 @@ MAPPING_WAIT_S = 10.0
 class IndexService:
     """`copies` are all that this node was given, `shards` those of them that serve, in the order of their number."""
 
-    def __init__(self, metadata: IndexMetadata, cluster: ClusterService, own_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        metadata: IndexMetadata,
+        cluster: ClusterService,
+        own_id: Callable[[], str],
+        has_lapsed: Callable[[str], Awaitable[bool]],
+    ) -> None:
+        """`has_lapsed`: whether a node knows of the state this node has, or serves nothing as a primary any more."""
+        self._has_lapsed = has_lapsed
         self._cluster = cluster
         self._own_id = own_id
         self.copies: dict[int, LocalCopy] = {}
@@ -134,6 +142,14 @@ class IndexService:
         if index is None or index.uuid != self.uuid or copy is None or not copy.is_primary:
             return None
         return index.primary_terms[number]
+
+    async def is_superseding(self, number: int) -> bool:
+        """Whether some node may still hold itself for the primary, which it was before the one here."""
+        own_id = self._own_id()
+        for node in self.routing(number).superseded:
+            if node != own_id and not await self._has_lapsed(node):
+                return True
+        return False
 
     async def has_mapping(self, version: int) -> None:
         """Waits until this node has that version of the mapping; UnavailableShardsError when it does not come."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,10 @@ async def _nobody(node: str, action: Action[Any, Any], request: Any, timeout_s: 
     raise ShardFailedError(f"node [{node}] cannot be asked: this node stands alone")
 
 
+async def _alone(node: str) -> bool:
+    return True
+
+
 class Indices:
     """All indices of this node; follows the cluster state from `start` to `close`."""
 
@@ -54,9 +58,11 @@ class Indices:
         *,
         own_id: Callable[[], str] = lambda: "",
         ask: Ask = _nobody,
+        has_lapsed: Callable[[str], Awaitable[bool]] = _alone,
     ) -> None:
         """`engine` gives each shard its log; without one the shard's own store is the log. `ask` runs an action on
-        another node."""
+        another node. `has_lapsed`: whether a node that led shards before the state in force leads none of them now."""
+        self._has_lapsed = has_lapsed
         self._cluster = cluster
         self._engine = engine
         self._folder = data_path / "indices"
@@ -173,7 +179,9 @@ class Indices:
     def _take(self, metadata: IndexMetadata, routing: tuple[ShardRouting, ...]) -> None:
         service = self._services.get(metadata.name)
         if service is None:
-            service = self._services[metadata.name] = IndexService(metadata, self._cluster, self._own_id)
+            service = self._services[metadata.name] = IndexService(
+                metadata, self._cluster, self._own_id, self._has_lapsed
+            )
         elif service.metadata is not metadata:
             service.update(metadata)
         own_id = self._own_id()

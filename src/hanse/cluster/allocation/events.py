@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hanse.cluster.allocation.copies import end_move, lose, promote, start
+from hanse.cluster.allocation.copies import end_move, knows_all, lose, promote, start
 from hanse.cluster.allocation.draft import Draft, Shard, replaced, setting_of
 from hanse.cluster.routing import ShardCopy, Unassigned
 from hanse.cluster.state import ClusterState, NodeMetadata
@@ -18,23 +18,30 @@ from hanse.settings import allocation_settings as index_rules
 def with_member(state: ClusterState, node: NodeMetadata, now_ms: int) -> ClusterState:
     """A node joins. One that was a member under this id has started again: the copies it had are lost first.
 
-    The same `ephemeral_id` is the same process, which may have changed what it says about itself.
+    The same `ephemeral_id` is the same process, which may have changed what it says about itself. It is the node itself
+    that commits this, so it knows the state.
     """
     before = state.nodes.get(node.id)
     if before == node:
         return state
     joined = replaced(state, nodes={**state.nodes, node.id: node})
-    if before is not None and before.ephemeral_id == node.ephemeral_id:
-        return joined
-    return _lose_all(joined, node.id, f"node [{node.name}] started again", now_ms, restarted=True)
+    if before is None or before.ephemeral_id != node.ephemeral_id:
+        joined = _lose_all(joined, node.id, f"node [{node.name}] started again", now_ms, restarted=True)
+    return _knowing(joined, node.id, now_ms)
 
 
-def without_member(state: ClusterState, node_id: str, reason_text: str, now_ms: int) -> ClusterState:
-    """A node is gone. Its replicas are made anew elsewhere when it does not come back within their delay."""
+def without_member(
+    state: ClusterState, node_id: str, reason_text: str, now_ms: int, *, is_over: bool = False
+) -> ClusterState:
+    """A node is gone. Its replicas are made anew elsewhere when it does not come back within their delay.
+
+    `is_over`: it is known to serve nothing any more. Else it may be there and not know of this.
+    """
     if node_id not in state.nodes:
         return state
     left = replaced(state, nodes={other: node for other, node in state.nodes.items() if other != node_id})
-    return _lose_all(left, node_id, reason_text, now_ms)
+    left = _lose_all(left, node_id, reason_text, now_ms)
+    return _knowing(left, node_id, now_ms) if is_over else left
 
 
 def stepping_down(state: ClusterState, node_id: str, now_ms: int = 0) -> ClusterState:
@@ -137,6 +144,13 @@ def _lose_all(state: ClusterState, node_id: str, details: str, now_ms: int, rest
         if copy is None or (restarted and copy.is_active and not draft.indices[at.index].is_open):
             continue
         lose(draft, at, copy, left_info(draft, at, node_id, details, restarted))
+    return draft.result()
+
+
+def _knowing(state: ClusterState, node_id: str, now_ms: int) -> ClusterState:
+    draft = Draft(state, now_ms)
+    for at in list(draft.shards()):
+        knows_all(draft, at, node_id)
     return draft.result()
 
 
