@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 
 import msgspec
 from hypothesis import HealthCheck, settings
@@ -42,6 +43,8 @@ class Cluster(RuleBasedStateMachine):
         self.now_ms = 1_000_000
         self.starts = 0
         self.uuids = 0
+        self.ignorant: dict[tuple[str, int], set[str]] = {}
+        """By index uuid and shard: nodes that led, and that need not know that they do no more."""
         for node in ("a", "b", "c"):
             self.join(node)
         self.create("herring", 2, 1)
@@ -71,6 +74,7 @@ class Cluster(RuleBasedStateMachine):
                 if not now.active_primary:
                     assert set(old.in_sync) <= set(now.in_sync), "no copy is given up while there is no primary"
                 self.check_term(before.indices[name], index, number, old, now)
+                self.check_superseded(index, number, old, now)
 
     def check_term(
         self, before: IndexMetadata, index: IndexMetadata, number: int, old: ShardRouting, now: ShardRouting
@@ -85,22 +89,43 @@ class Cluster(RuleBasedStateMachine):
                 (source := old.on(now.primary.node)) is not None and source.is_target
             ), "a primary comes from in_sync, or took the place of one"
 
+    def check_superseded(self, index: IndexMetadata, number: int, old: ShardRouting, now: ShardRouting) -> None:
+        ignorant = self.ignorant.setdefault((index.uuid, number), set())
+        if old.primary is not None and old.primary.node not in self.knowing:
+            ignorant.add(old.primary.node)
+        if now.primary is not None:
+            ignorant.discard(now.primary.node)
+        assert ignorant <= set(now.superseded), "who led and may not know better is not forgotten"
+
+    knowing: frozenset[str] = frozenset()
+    """Nodes that know the state that is being committed, or are no more."""
+
+    @contextmanager
+    def known_to(self, node: str) -> Iterator[None]:
+        for ignorant in self.ignorant.values():
+            ignorant.discard(node)
+        self.knowing = frozenset({node})
+        yield
+        self.knowing = frozenset()
+
     @rule(node=nodes)
     def join(self, node: str) -> None:
         """Also a restart that nobody noticed."""
         self.starts += 1
-        self.commit(with_member(self.state, member(node, self.starts), self.now_ms))
+        with self.known_to(node):
+            self.commit(with_member(self.state, member(node, self.starts), self.now_ms))
 
-    @rule(node=nodes)
-    def leave(self, node: str) -> None:
+    @rule(node=nodes, is_over=st.booleans())
+    def leave(self, node: str, is_over: bool) -> None:
         if len(self.state.nodes) > 1:
-            self.commit(without_member(self.state, node, "disconnected", self.now_ms))
+            with self.known_to(node) if is_over else nullcontext():
+                self.commit(without_member(self.state, node, "disconnected", self.now_ms, is_over=is_over))
 
     @rule(node=nodes, stops=st.booleans())
     def step_down(self, node: str, stops: bool) -> None:
         self.commit(stepping_down(self.state, node))
         if stops:
-            self.leave(node)
+            self.leave(node, is_over=True)
 
     @rule(name=names, shards=st.integers(1, 3), replicas=st.integers(0, 3))
     def create(self, name: str, shards: int, replicas: int) -> None:
@@ -235,7 +260,7 @@ class Cluster(RuleBasedStateMachine):
 
     @rule()
     def left_alone_it_becomes_green(self) -> None:
-        kept = self.state, self.now_ms
+        kept = self.state, self.now_ms, {key: set(nodes) for key, nodes in self.ignorant.items()}
         for node in NODES:
             if node not in self.state.nodes:
                 self.join(node)
@@ -254,7 +279,7 @@ class Cluster(RuleBasedStateMachine):
             for shard in shards:
                 assert not shard.unassigned
         self.check_balance()
-        self.state, self.now_ms = kept
+        self.state, self.now_ms, self.ignorant = kept
 
     def retry_failed(self) -> None:
         routing = {
@@ -279,3 +304,16 @@ TestCluster = Cluster.TestCase
 TestCluster.settings = settings(
     max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+
+
+def test_a_replica_does_not_wait_for_a_node_that_is_about_to_be_forgotten() -> None:
+    """Found by the above: nothing came back to the shard before the next change of the state."""
+    cluster = Cluster()
+    cluster.begin()
+    cluster.join("a")
+    cluster.create("cod", 2, 2)
+    primary = cluster.state.routing["herring"][0].primary
+    assert primary is not None
+    uuid = cluster.state.index("herring").uuid
+    cluster.commit(failed(cluster.state, uuid, 0, primary.allocation_id, "the disk is full", cluster.now_ms))
+    cluster.left_alone_it_becomes_green()

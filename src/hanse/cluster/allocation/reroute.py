@@ -38,8 +38,10 @@ def reroute(old: ClusterState, new: ClusterState, now_ms: int) -> ClusterState:
         _fit_replicas(draft, at)
         _assign_primary(draft, at)
     for at in incomplete:
+        replicas = draft.indices[at.index].number_of_replicas
+        trim_in_sync(draft, at, replicas)  # else a replica would wait for a node that is about to be forgotten
         _assign_replicas(draft, at)
-        trim_in_sync(draft, at, draft.indices[at.index].number_of_replicas)
+        trim_in_sync(draft, at, replicas)
     move_forbidden(draft)
     rebalance(draft)
     return draft.result()
