@@ -5,7 +5,7 @@ Contract tests in tests/contracts/test_commit_log.py run against every engine.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -87,6 +87,15 @@ class CommitLog(Protocol):
 
     async def rebuild(self, position: int, chain: bytes) -> None:
         """Begins the log anew behind what this copy holds; whatever else the log held is gone. Only when told to."""
+        ...
+
+    def when_led_here(self, told: Callable[[], None]) -> None:
+        """`told` is called when the leader that the log's servers have among them comes to be on this node."""
+        ...
+
+    async def step_aside(self) -> None:
+        """Has that leader be elsewhere, so that no machine's end takes both it and the primary. Called by the primary,
+        with nothing being appended; what fails is left as it is."""
         ...
 
     async def close(self) -> None: ...

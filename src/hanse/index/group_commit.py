@@ -141,7 +141,18 @@ class GroupCommit:
             raise self._not_primary(f"term [{self._store.progress.primary_term}] began after its own, [{term}]")
         if self._led_term != term and await self._owner.is_superseding(self._place.shard):
             raise self._not_primary("the one before it may not know yet that it is none any more")
-        self._led_term = term
+        if self._led_term != term:
+            self._led_term = term
+            await self._follower.step_aside()
+
+    async def step_aside(self) -> None:
+        """Has the log led on another machine, while this copy is the primary."""
+        if self._follower is not None and self.is_leading:
+            await self._follower.step_aside()
+
+    async def close(self) -> None:
+        if self._follower is not None:
+            await self._follower.close()
 
     def _not_primary(self, why: str) -> RetryOnPrimaryError:
         place = self._place
@@ -225,6 +236,11 @@ class GroupCommit:
     @property
     def has_log(self) -> bool:
         return self._follower is not None
+
+    def when_led_here(self, told: Callable[[], None]) -> None:
+        """`told` is called when the log comes to be led on this machine."""
+        if self._follower is not None:
+            self._follower.when_led_here(told)
 
     def when_failed(self, failed: Callable[[HanseError], None]) -> None:
         if self._follower is not None:

@@ -62,6 +62,7 @@ class Shard:
         place = Place(self.index_name, self.index_uuid, number)
         self._commit = GroupCommit(place, owner, self.store, self.feed, workers, log)
         self._commit.leases_taken = self._leases_taken
+        self._commit.when_led_here(lambda: self._led_here(tasks))
         self._queue = WriteQueue(
             name, self._commit, self.store, self.feed, workers, tasks, self._exclusive, self.counters, self._committed
         )
@@ -193,6 +194,14 @@ class Shard:
         async with self._exclusive:
             await self._commit.lead()
         self._committed()
+
+    def _led_here(self, tasks: Tasks) -> None:
+        if not self._is_closed:
+            tasks.spawn(f"have the log of {self} led elsewhere", self._step_aside())
+
+    async def _step_aside(self) -> None:
+        async with self._exclusive:
+            await self._commit.step_aside()
 
     async def take_sent(self, after: int, chain: bytes, sent: Sequence[SentBatch]) -> int:
         """Follows the primary: see `GroupCommit.take_sent`. Returns the position in the log that was reached."""
@@ -379,6 +388,7 @@ class Shard:
         await self._queue.drained()
         await self.feed.close(keep=keep)
         async with self._exclusive:
+            await self._commit.close()
             await self._workers.write(self.store.close)
 
 

@@ -62,6 +62,12 @@ class EmbeddedCommitLog:
                 yield position, batch
             after = found[-1][0]
 
+    def when_led_here(self, told: Callable[[], None]) -> None:
+        """There is one machine."""
+
+    async def step_aside(self) -> None:
+        """There is one machine."""
+
     async def close(self) -> None:
         await self._run(self._store.close)
 

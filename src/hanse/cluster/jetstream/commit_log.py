@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
@@ -29,6 +29,7 @@ from hanse.cluster.jetstream.connection import (
     check_cancelled,
     is_not_found,
 )
+from hanse.cluster.jetstream.leaders import Leaders
 from hanse.cluster.jetstream.records import OVERHEAD_BYTES, Assembler, decoded, encoded
 from hanse.cluster.log import Batch
 from hanse.errors import FencedError, LogDamagedError, UnavailableShardsError
@@ -60,8 +61,11 @@ class End(NamedTuple):
 class JetStreamCommitLog:
     """CommitLog over the stream `name`, which `attach` makes when the copy is empty and there is none."""
 
-    def __init__(self, connection: Connection, name: str, *, bytes_max: int) -> None:
+    def __init__(self, connection: Connection, name: str, *, bytes_max: int, leaders: Leaders | None = None) -> None:
+        """`leaders` of a node that has a nats-server of its own among others."""
         self._connection = connection
+        self._leaders = leaders
+        self._led_here: Callable[[], None] | None = None
         self._js = connection.js
         self._name = name
         self._subject = f"hanse.log.{name}"
@@ -290,8 +294,21 @@ class JetStreamCommitLog:
             for sequence, data in zip(sequences, found, strict=True):
                 yield sequence, data
 
+    # -- the leader of the stream
+
+    def when_led_here(self, told: Callable[[], None]) -> None:
+        if self._leaders is not None:
+            self._led_here = told
+            self._leaders.watch(self._name, told)
+
+    async def step_aside(self) -> None:
+        if self._leaders is not None:
+            await self._leaders.step_aside(self._name)
+
     async def close(self) -> None:
         """The connection belongs to the engine."""
+        if self._leaders is not None and self._led_here is not None:
+            self._leaders.leave(self._name, self._led_here)
 
     # -- sentences
 

@@ -56,6 +56,10 @@ class Connection:
     def server_id(self) -> str:
         return str(self.client._server_info.get("server_id"))
 
+    @property
+    def server_name(self) -> str:
+        return str(self.client._server_info.get("server_name"))
+
     async def close(self) -> None:
         await self.client.close()
 

@@ -21,6 +21,7 @@ from hanse.cluster.jetstream import settings as declared
 from hanse.cluster.jetstream.commit_log import JetStreamCommitLog
 from hanse.cluster.jetstream.connection import NATS_ERRORS, Connection, connect, is_not_found
 from hanse.cluster.jetstream.credentials import login
+from hanse.cluster.jetstream.leaders import Leaders
 from hanse.cluster.jetstream.server import ManagedServer
 from hanse.cluster.jetstream.server_config import CLIENT_USER, TLS_FOLDER, write_config
 from hanse.cluster.jetstream.state_copy import CopiedStateStore
@@ -45,11 +46,15 @@ TAKEN_OVER = ".taken-over"
 class JetStreamEngine:
     """Both seams over one connection; owns the managed server, when there is one."""
 
-    def __init__(self, connection: Connection, store: StateStore, log_size: int) -> None:
+    def __init__(
+        self, connection: Connection, store: StateStore, log_size: int, leaders: Leaders | None = None
+    ) -> None:
+        """`leaders` where the server belongs to this node and others keep the same streams."""
         self.connection = connection
         self.state_store = store
         self.server: ManagedServer | None = None
         self._log_size = log_size
+        self._leaders = leaders
         self._tasks = Tasks()
 
     def manage(self, server: ManagedServer, tls: TlsContexts | None, written: object, folder: Path) -> None:
@@ -79,7 +84,8 @@ class JetStreamEngine:
             changed.clear()
 
     def commit_log(self, index_uuid: str, shard: int) -> JetStreamCommitLog:
-        return JetStreamCommitLog(self.connection, _stream(index_uuid, shard), bytes_max=self._log_size)
+        name = _stream(index_uuid, shard)
+        return JetStreamCommitLog(self.connection, name, bytes_max=self._log_size, leaders=self._leaders)
 
     async def forget(self, index_uuid: str, shards: int) -> None:
         for shard in range(shards):
@@ -178,8 +184,12 @@ async def _opened(around: Surroundings, urls: list[str], options: dict[str, Any]
     replicas = settings.read(declared.REPLICAS) or min(REPLICAS_MAX, servers)
     connection = await connect(urls, options, replicas=replicas, timeout_s=CONNECT_TIMEOUT_S)
     try:
+        leaders = None
         if settings.read(declared.MODE) == "external":
             await verify_sync(settings, connection)
+        elif replicas > 1:
+            leaders = Leaders(connection, connection.server_name)
+            await leaders.start()
         store = JetStreamStateStore(connection, settings.read(CLUSTER_NAME))
         await store.open()
     except BaseException:
@@ -188,4 +198,4 @@ async def _opened(around: Surroundings, urls: list[str], options: dict[str, Any]
     copied = CopiedStateStore(
         store, around.data_path / FOLDER / STATE_COPY, restore=settings.read(declared.RESTORE_STATE)
     )
-    return JetStreamEngine(connection, copied, settings.read(declared.LOG_SIZE))
+    return JetStreamEngine(connection, copied, settings.read(declared.LOG_SIZE), leaders)
