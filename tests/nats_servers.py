@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sysconfig
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from hanse.cli.local_nodes import free_ports
 from hanse.cluster.jetstream.connection import Connection
 from hanse.cluster.jetstream.connection import connect as connect_to
 
@@ -23,18 +23,12 @@ BINARY = Path(sysconfig.get_path("scripts")) / "nats-server"
 WAIT_S = 60.0
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class NatsServer:
     """One nats-server on loopback without TLS; `more` is merged into its configuration."""
 
     def __init__(self, folder: Path, name: str = "n1", **more: Any) -> None:
         self.folder = folder
-        self.port, self.monitor_port = free_port(), free_port()
+        self.port, self.monitor_port = free_ports(2)
         self.config: dict[str, Any] = {
             "server_name": name,
             "host": "127.0.0.1",
@@ -94,7 +88,7 @@ class NatsCluster:
     """Three nats-servers that keep every stream three times."""
 
     def __init__(self, folder: Path) -> None:
-        ports = [free_port() for _ in range(3)]
+        ports = free_ports(3)
         routes = [f"nats-route://127.0.0.1:{port}" for port in ports]
         self.servers = [
             NatsServer(

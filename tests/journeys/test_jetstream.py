@@ -16,16 +16,17 @@ from typing import Any
 import pytest
 
 from hanse.cli.local_cluster import LocalNode
+from hanse.cli.local_nodes import free_ports
 from hanse.cluster.jetstream.connection import connect
 from hanse.errors import SettingsError
 from hanse.settings.keystore import Keystore
 from hanse.tls.authority import CertificateAuthority
 from tests.journeys.world import bulk, ok, until
-from tests.nats_servers import NatsServer, free_port
+from tests.nats_servers import NatsServer
 
 
 def managed(folder: Path, **settings: Any) -> LocalNode:
-    port = free_port()
+    port = free_ports(1)[0]
     more = {"hanse.cluster.engine": "jetstream", "hanse.nats.client_port": port, **settings}
     return LocalNode(folder, "jet", CertificateAuthority.create("CN=ca-jet"), settings=more)
 
@@ -140,7 +141,7 @@ def test_a_stream_that_lost_its_end_makes_the_index_red_until_it_is_begun_anew(n
 def test_nobody_but_the_node_gets_into_its_server(tmp_path: Path) -> None:
     """Not without a certificate, not with a stranger's, not with that of a cluster the transport trusts as a remote."""
     own, neighbour = CertificateAuthority.create("CN=ca-jet"), CertificateAuthority.create("CN=ca-neighbour")
-    port = free_port()
+    port = free_ports(1)[0]
     node = LocalNode(
         tmp_path / "node",
         "jet",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from hanse.errors import IllegalArgumentError
-from hanse.rest.cat_table import Table, columns
+from hanse.rest.cat_table import HUMAN, Table, Units, columns
 
 
 def table() -> Table:
@@ -18,13 +18,13 @@ def table() -> Table:
 
 
 def test_numbers_stand_right_and_texts_left() -> None:
-    assert table().text((), header=True, unit=None) == (
+    assert table().text((), header=True, units=HUMAN) == (
         "name     size count\nlong one  2kb     7\nb              12.5\n"
     )
 
 
 def test_a_last_text_column_is_not_padded() -> None:
-    assert table().text(("count", "name"), header=False, unit=None) == "   7 long one\n12.5 b\n"
+    assert table().text(("count", "name"), header=False, units=HUMAN) == "   7 long one\n12.5 b\n"
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def test_sorting_by_what_is_no_column() -> None:
 
 @pytest.mark.parametrize(("unit", "shown"), [(None, "2kb"), ("b", "2048"), ("kb", "2"), ("k", "2"), ("m", "0")])
 def test_units_of_bytes(unit: str | None, shown: str) -> None:
-    assert table().objects(("size",), unit=unit) == [{"size": shown}, {"size": None}]
+    assert table().objects(("size",), units=Units(bytes=unit)) == [{"size": shown}, {"size": None}]
 
 
 def test_a_unit_that_is_none() -> None:
     with pytest.raises(IllegalArgumentError, match=r"invalid byte unit \[inch\]"):
-        table().text((), header=False, unit="inch")
+        table().text((), header=False, units=Units(bytes="inch"))
 
 
 def test_help_names_every_column() -> None:
@@ -79,3 +79,14 @@ def test_help_names_every_column() -> None:
         "count",
         "secret",
     ]
+
+
+@pytest.mark.parametrize(("unit", "shown"), [(None, "1.5m"), ("s", "93"), ("ms", "93400"), ("d", "0")])
+def test_units_of_time(unit: str | None, shown: str) -> None:
+    made = Table(columns("up||how long|time"), [{"up": 93.4}])
+    assert made.objects((), units=Units(time=unit)) == [{"up": shown}]
+
+
+def test_a_unit_of_time_that_is_none() -> None:
+    with pytest.raises(IllegalArgumentError, match=r"invalid time unit \[week\]"):
+        Table(columns("up||how long|time"), [{"up": 93.4}]).objects((), units=Units(time="week"))

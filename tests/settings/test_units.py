@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hanse.errors import IllegalArgumentError
-from hanse.settings.units import format_bytes, format_time, parse_bytes, parse_time_s
+from hanse.settings.units import format_bytes, format_duration, format_time, parse_bytes, parse_time_s
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,22 @@ def test_sizes(text: str, size: int) -> None:
 def test_sizes_that_are_none(text: str) -> None:
     with pytest.raises(IllegalArgumentError, match=r"failed to parse setting \[x\]"):
         parse_bytes(text, "x")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0nanos"),
+        (12e-9, "12nanos"),
+        (85e-6, "85micros"),
+        (0.012, "12ms"),
+        (1.25, "1.2s"),
+        (90, "1.5m"),
+        (86400, "1d"),
+    ],
+)
+def test_a_duration_is_shown_shortly(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
 
 
 def test_a_size_is_shown_shortly() -> None:

@@ -50,7 +50,9 @@ def port(tmp_path: Path) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(
-    "shown", [FINGERPRINT, FINGERPRINT.upper(), ":".join(FINGERPRINT[at : at + 2] for at in range(0, 64, 2))]
+    "shown",
+    [FINGERPRINT, FINGERPRINT.upper(), ":".join(FINGERPRINT[at : at + 2] for at in range(0, 64, 2))],
+    ids=["small", "capital", "colons"],
 )
 def test_the_authority_is_found_and_names_are_checked(port: int, shown: str) -> None:
     context = pinned_context("127.0.0.1", port, shown)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hanse.rest import cat_cluster, cat_indices
-from hanse.rest.cat_table import Table
+from hanse.rest.cat_table import Table, Units
 from hanse.rest.request import RestRequest, RestResponse
 from hanse.rest.routes import Routes
 
@@ -56,18 +56,18 @@ def _listing(names: list[str]) -> Any:
 
 def _rendered(page: Page) -> Any:
     async def handler(request: RestRequest) -> RestResponse:
-        """`v`, `h`, `s`, `help`, `format`, `bytes`; JSON also when the Accept header asks for it."""
-        request.accept("local", "master_timeout", "time", "pri", "full_id", "include_unloaded_segments", "size")
+        """`v`, `h`, `s`, `help`, `format`, `bytes`, `time`; JSON also when the Accept header asks for it."""
+        request.accept("local", "master_timeout", "pri", "full_id", "include_unloaded_segments", "size")
         request.accept("expand_wildcards", "active_only", "detailed", "timeout", "health", "include_bootstrap")
         help_wanted, header = request.flag("help"), request.flag("v")
         names, keys = tuple(request.list("h")), tuple(request.list("s"))
-        unit, wanted = request.text("bytes"), request.text("format")
+        units, wanted = Units(request.text("bytes"), request.text("time")), request.text("format")
         table = await page(request)
         if help_wanted:
             return RestResponse.text(table.help_text())
         table.sort(keys)
         if (wanted or request.accepted_format) in ("json", "yaml"):
-            return RestResponse.json(table.objects(names, unit=unit))
-        return RestResponse.text(table.text(names, header=header, unit=unit))
+            return RestResponse.json(table.objects(names, units=units))
+        return RestResponse.text(table.text(names, header=header, units=units))
 
     return handler

@@ -95,7 +95,7 @@ async def nodes(request: RestRequest) -> Table:
             "file_desc.current|fdc,fileDescriptorCurrent|used file descriptors|number|hidden",
             "file_desc.percent|fdp,fileDescriptorPercent|used file descriptor ratio|number|hidden",
             "file_desc.max|fdm,fileDescriptorMax|max file descriptors|number|hidden",
-            "uptime|u|node uptime||hidden",
+            "uptime|u|node uptime|time|hidden",
         )
     )
     for node_id, node in info["nodes"].items():
@@ -131,7 +131,7 @@ async def nodes(request: RestRequest) -> Table:
                 "file_desc.current": process["open_file_descriptors"],
                 "file_desc.percent": process["open_file_descriptors"] * 100 // max(1, process["max_file_descriptors"]),
                 "file_desc.max": process["max_file_descriptors"],
-                "uptime": f"{measured['jvm']['uptime_in_millis'] / 1000:.1f}s",
+                "uptime": measured["jvm"]["uptime_in_millis"] / 1000,
             }
         )
     return table
@@ -321,7 +321,7 @@ async def tasks(request: RestRequest) -> Table:
             "start_time|start|start time in ms",
             "timestamp|ts,hms,hhmmss|start time in HH:MM:SS",
             "running_time_ns||running time ns|number|hidden",
-            "running_time|time|running time",
+            "running_time|time|running time|time",
             "node_id|ni|unique node id||hidden",
             "ip|i|ip address",
             "port|po|bound transport port||hidden",
@@ -344,7 +344,7 @@ async def tasks(request: RestRequest) -> Table:
                 "start_time": task.start_time_in_millis,
                 "timestamp": started.strftime("%H:%M:%S"),
                 "running_time_ns": task.running_time_in_nanos,
-                "running_time": f"{task.running_time_in_nanos / 1_000_000:.1f}ms",
+                "running_time": task.running_time_in_nanos / 1e9,
                 "node_id": task.node[:4],
                 "ip": node.get("ip"),
                 "port": node.get("transport_address", "").rpartition(":")[2],

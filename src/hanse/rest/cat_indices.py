@@ -234,7 +234,7 @@ async def recovery(request: RestRequest) -> Table:
             "start_time_millis|start_millis|recovery start time in epoch milliseconds|number|hidden",
             "stop_time|stop|recovery stop time||hidden",
             "stop_time_millis|stop_millis|recovery stop time in epoch milliseconds|number|hidden",
-            "time|t,ti|recovery time",
+            "time|t,ti|recovery time|time",
             "type|ty|recovery type",
             "stage|st|recovery stage",
             "source_host|shost|source host",
@@ -272,7 +272,7 @@ def _recovery_row(shard: dict[str, Any]) -> dict[str, Any]:
         "start_time_millis": shard["start_time_in_millis"],
         "stop_time": None if stopped is None else _iso(stopped),
         "stop_time_millis": stopped,
-        "time": _shown_ms(shard["total_time_in_millis"]),
+        "time": shard["total_time_in_millis"] / 1000,
         "type": shard["type"].lower(),
         "stage": shard["stage"].lower(),
         "source_host": source.get("host", "n/a"),
@@ -293,10 +293,6 @@ def _recovery_row(shard: dict[str, Any]) -> dict[str, Any]:
         "translog_ops_recovered": log["recovered"],
         "translog_ops_percent": log["percent"],
     }
-
-
-def _shown_ms(took_ms: int) -> str:
-    return f"{took_ms}ms" if took_ms < 1000 else f"{took_ms / 1000:.1f}s"
 
 
 async def segments(request: RestRequest) -> Table:

@@ -7,17 +7,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 from hanse.errors import IllegalArgumentError
-from hanse.settings.units import format_bytes
+from hanse.settings.units import format_bytes, format_duration, in_time_unit
 
 _BYTE_UNITS = {"b": 1, "k": 1024, "kb": 1024, "m": 1024**2, "mb": 1024**2, "g": 1024**3, "gb": 1024**3}
 
 
+class Units(NamedTuple):
+    """What values of each kind are counted in; None: the one that suits each value."""
+
+    bytes: str | None = None
+    time: str | None = None
+
+
+HUMAN = Units()
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`kind`: text, number, bytes. Hidden columns show up only when asked for by name."""
+    """`kind`: text, number, bytes, time (values in seconds). Hidden columns show up only when asked for by name."""
 
     name: str
     help: str
@@ -77,10 +87,10 @@ class Table:
                 raise IllegalArgumentError(f"Unable to sort by unknown sort key `{name}`")
             self.rows.sort(key=lambda row, c=column: _sort_key(row.get(c.name)), reverse=order == "desc")  # type: ignore[misc]
 
-    def text(self, names: tuple[str, ...], *, header: bool, unit: str | None) -> str:
+    def text(self, names: tuple[str, ...], *, header: bool, units: Units = HUMAN) -> str:
         """Columns padded to the widest cell, but for a last one that starts at the left."""
         chosen = self.chosen(names)
-        cells = [[_shown(row.get(column.name), column, unit) for _, column in chosen] for row in self.rows]
+        cells = [[_shown(row.get(column.name), column, units) for _, column in chosen] for row in self.rows]
         titles = [[name for name, _ in chosen]] if header else []
         widths = [max((len(row[n]) for row in titles + cells), default=0) for n in range(len(chosen))]
         if chosen and not chosen[-1][1].is_right_aligned:
@@ -94,11 +104,11 @@ class Table:
         ]
         return "".join(line + "\n" for line in lines)
 
-    def objects(self, names: tuple[str, ...], *, unit: str | None) -> list[dict[str, Any]]:
+    def objects(self, names: tuple[str, ...], *, units: Units = HUMAN) -> list[dict[str, Any]]:
         """For format=json: every value is text, or null."""
         chosen = self.chosen(names)
         return [
-            {name: _shown(row.get(column.name), column, unit, null=True) for name, column in chosen}
+            {name: _shown(row.get(column.name), column, units, null=True) for name, column in chosen}
             for row in self.rows
         ]
 
@@ -109,15 +119,17 @@ def _sort_key(value: Any) -> tuple[int, Any]:
     return (1, value) if isinstance(value, int | float) else (2, str(value))
 
 
-def _shown(value: Any, column: Column, unit: str | None, *, null: bool = False) -> Any:
+def _shown(value: Any, column: Column, units: Units, *, null: bool = False) -> Any:
     if value is None:
         return None if null else ""
     if column.kind == "bytes" and isinstance(value, int):
-        if unit is None:
+        if units.bytes is None:
             return format_bytes(value)
-        if unit not in _BYTE_UNITS:
-            raise IllegalArgumentError(f"invalid byte unit [{unit}]")
-        return str(value // _BYTE_UNITS[unit])
+        if units.bytes not in _BYTE_UNITS:
+            raise IllegalArgumentError(f"invalid byte unit [{units.bytes}]")
+        return str(value // _BYTE_UNITS[units.bytes])
+    if column.kind == "time" and isinstance(value, int | float):
+        return format_duration(value) if units.time is None else str(in_time_unit(value, units.time))
     if isinstance(value, float):
         return f"{value:.2f}".rstrip("0").rstrip(".")
     return str(value)

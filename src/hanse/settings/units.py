@@ -51,6 +51,23 @@ def parse_bytes(text: str, name: str = "value") -> int:
     return int(float(match[1]) * 1024 ** _SIZE_B[match[2].lower()[0]])
 
 
+def format_duration(seconds: float) -> str:
+    """Human form as Elasticsearch prints it: 850micros, 12ms, 1.2s, 3.4m, 1d."""
+    unit = next((unit for unit in ("d", "h", "m", "s", "ms", "micros") if seconds >= _TIME_S[unit]), "nanos")
+    return _tenths(seconds / _TIME_S[unit] if unit != "nanos" else round(seconds / 1e-9)) + unit
+
+
+def in_time_unit(seconds: float, unit: str) -> int:
+    """Whole units: d, h, m, s, ms, micros, nanos. IllegalArgumentError for another."""
+    if unit not in _TIME_S:
+        raise IllegalArgumentError(f"invalid time unit [{unit}]")
+    return int(seconds / _TIME_S[unit] + 1e-9)
+
+
+def _tenths(value: float) -> str:
+    return f"{int(value * 10 + 1e-9) / 10:.1f}".removesuffix(".0")
+
+
 def format_bytes(size: int) -> str:
     """Human form as Elasticsearch prints it: 512b, 1.2kb, 40mb."""
     if size < 1024:
@@ -60,5 +77,4 @@ def format_bytes(size: int) -> str:
         if value < 1024:
             break
         value, unit = value / 1024, next_unit
-    text = f"{int(value * 10) / 10:.1f}"
-    return (text[:-2] if text.endswith(".0") else text) + unit
+    return _tenths(value) + unit

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from cryptography import x509
-from tests.nats_servers import free_port
 
+from hanse.cli.local_nodes import free_ports
 from hanse.cluster.embedded.state_store import SqliteStateStore
 from hanse.cluster.engine import Surroundings, open_engine
 from hanse.cluster.jetstream.commit_log import JetStreamCommitLog
@@ -86,7 +86,7 @@ def knock(port: int, folder: Path) -> bytes:
 
 
 async def test_three_managed_servers_form_one_cluster_that_strangers_cannot_join(tmp_path: Path) -> None:
-    own, ports = CertificateAuthority.create("CN=own"), [free_port() for _ in range(3)]
+    own, ports = CertificateAuthority.create("CN=own"), free_ports(3)
     members = [member(tmp_path / f"n{at}", own, ports, at) for at in range(3)]
     engines = await asyncio.gather(*(open_engine(one) for one in members))
     try:
@@ -125,8 +125,8 @@ def shown_serial(port: int, folder: Path) -> int:
 
 
 async def test_a_renewed_certificate_is_handed_to_the_server(tmp_path: Path) -> None:
-    own, port = CertificateAuthority.create("CN=own"), free_port()
-    alone = member(tmp_path / "n", own, [free_port()], 0)
+    own, port = CertificateAuthority.create("CN=own"), free_ports(1)[0]
+    alone = member(tmp_path / "n", own, free_ports(1), 0)
     settings = Settings({**alone.settings, "hanse.nats.client_port": str(port)})
     assert alone.transport_tls is not None
     engine = await open_engine(alone._replace(settings=settings))
