@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
@@ -107,6 +107,12 @@ class SharedLog:
 
     async def rebuild(self, position: int, chain: bytes) -> None:
         raise NotImplementedError("nothing in memory is ever begun anew")
+
+    def when_led_here(self, told: Callable[[], None]) -> None:
+        """No server leads it."""
+
+    async def step_aside(self) -> None:
+        """No server leads it."""
 
     async def close(self) -> None:
         """The stream outlives its readers."""
