@@ -155,6 +155,11 @@ class Shard:
         """Makes all acknowledged writes searchable."""
         await self.feed.refresh()
 
+    async def merge(self) -> None:
+        """Makes all acknowledged writes searchable, in as few segments as tantivy's merges make of them."""
+        self._check_open()
+        await self.feed.merge()
+
     async def recover(self, *, is_new: bool = True) -> None:
         """Brings the store up to the log, and the search index up to the store. Raises LogDamagedError.
 
@@ -167,6 +172,11 @@ class Shard:
             await self._commit.catch_up()
         if self.feed.needs_refresh:
             await self.feed.refresh()
+
+    async def merge(self) -> None:
+        """Makes all acknowledged writes searchable, in as few segments as tantivy's merges make of them."""
+        self._check_open()
+        await self.feed.merge()
 
     # -- one copy of several
 
