@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from hanse.cluster.broadcast import Broadcast
+from hanse.cluster.broadcast import Broadcast, Gathered
 from hanse.cluster.state import ClusterState, IndexMetadata
 from hanse.errors import (
     HanseError,
@@ -233,13 +233,17 @@ class FollowActions:
         return {"follower_indices": entries}
 
     async def stats(self, call: Call, request: Followers) -> dict[str, Any]:
+        asked, shown = await self._stats(call, request)
+        return _with_failures(asked, shown)
+
+    async def _stats(self, call: Call, request: Followers) -> tuple[Gathered[FollowsHere], dict[str, Any]]:
         state = self._cluster.state
         names = [name for name in _chosen(state, request.names, must_exist=True) if is_active(state.indices[name])]
         if not names and request.names and not any("*" in name or name == "_all" for name in request.names):
             raise ResourceNotFoundError(f"No shard follow tasks for follower indices [{','.join(request.names)}]")
-        answers = await self._broadcast.ask(call, state.nodes, FOLLOWS_HERE, Empty())
-        shards = [shard for answer in answers.answers.values() for shard in answer.shards]
-        return {"indices": [_index_stats(name, shards) for name in names]}
+        asked = await self._broadcast.ask(call, state.nodes, FOLLOWS_HERE, Empty())
+        shards = [shard for answer in asked.answers.values() for shard in answer.shards]
+        return asked, {"indices": [_index_stats(name, shards) for name in names]}
 
     async def follows_here(self, call: Call, request: Empty) -> FollowsHere:
         return FollowsHere(self._replication.stats())
@@ -248,17 +252,23 @@ class FollowActions:
         return self._auto_follow.stats()
 
     async def all_stats(self, call: Call, request: Empty) -> dict[str, Any]:
-        follows = await self.stats(call, Followers())
+        asked, follows = await self._stats(call, Followers())
         master = self._cluster.state.master_node or self._broadcast.own_id
-        asked = await self._broadcast.ask(call, (master,), AUTO_FOLLOW_STATS, Empty())
-        stats = next(iter(asked.answers.values()), None) or self._auto_follow.stats()
-        return {"auto_follow_stats": stats, "follow_stats": follows}
+        of_master = await self._broadcast.ask(call, (master,), AUTO_FOLLOW_STATS, Empty())
+        stats = of_master.answers.get(master) or self._auto_follow.stats()
+        shown = {"auto_follow_stats": stats, "follow_stats": follows}
+        return _with_failures(asked.lacking(of_master.failures), shown)
 
     async def apply(self, call: Call, request: ApplyOperations) -> Empty:
         name = request.indices[0]
         shard = self._indices.get(name).shard(request.shard)
         await shard.replicate(request.operations, request.up_to)
         return Empty()
+
+
+def _with_failures(asked: Gathered[Any], shown: dict[str, Any]) -> dict[str, Any]:
+    """Elasticsearch's answer, which has no place for nodes: they are named where some are missing from it."""
+    return {**asked.header(), **shown} if asked.failures else shown
 
 
 def _index_stats(name: str, every: list[dict[str, Any]]) -> dict[str, Any]:
