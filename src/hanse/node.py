@@ -54,6 +54,7 @@ from hanse.remote.verification import configured_aliases, verify
 from hanse.replication import auto_follow as auto_follow_actions
 from hanse.replication import follow_actions, leader
 from hanse.replication.auto_follow import AutoFollow
+from hanse.replication.remote_client import RemoteClient
 from hanse.replication.service import Replication
 from hanse.rest.application import all_routes
 from hanse.rest.server import HttpServer
@@ -441,8 +442,9 @@ class Node:
         version = self.settings.read(declared.COMPATIBILITY_VERSION)
         resolve_cluster.register(self.actions, self.remotes, version)
         leader.register(self.actions, self._primaries, self._tasks)
-        follow_actions.register(self.actions, actions)
-        auto_follow_actions.register(self.actions, self.auto_follow)
+        client = RemoteClient(self.cluster, self.nodes, is_client=self._is_remote_client)
+        follow_actions.register(self.actions, actions, client)
+        auto_follow_actions.register(self.actions, self.auto_follow, client)
 
     def _effective_settings(self) -> Settings:
         """elasticsearch.yml, then persistent, then transient cluster settings."""

@@ -173,11 +173,6 @@ class Shard:
         if self.feed.needs_refresh:
             await self.feed.refresh()
 
-    async def merge(self) -> None:
-        """Makes all acknowledged writes searchable, in as few segments as tantivy's merges make of them."""
-        self._check_open()
-        await self.feed.merge()
-
     # -- one copy of several
 
     @property

@@ -35,6 +35,7 @@ from hanse.replication import requests
 from hanse.replication.auto_follow import AutoFollow
 from hanse.replication.metadata_sync import FOLLOWING, new_follower, overrides_of, synced, versions_of
 from hanse.replication.parameters import NAMES, parse_parameters
+from hanse.replication.remote_client import RemoteClient, watching_node
 from hanse.replication.requests import (
     AUTO_FOLLOW_STATS,
     FIRST_COPY,
@@ -253,11 +254,11 @@ class FollowActions:
 
     async def all_stats(self, call: Call, request: Empty) -> dict[str, Any]:
         asked, follows = await self._stats(call, Followers())
-        master = self._cluster.state.master_node or self._broadcast.own_id
-        of_master = await self._broadcast.ask(call, (master,), AUTO_FOLLOW_STATS, Empty())
-        stats = of_master.answers.get(master) or self._auto_follow.stats()
+        watcher = watching_node(self._cluster.state) or self._broadcast.own_id
+        of_watcher = await self._broadcast.ask(call, (watcher,), AUTO_FOLLOW_STATS, Empty())
+        stats = of_watcher.answers.get(watcher) or self._auto_follow.stats()
         shown = {"auto_follow_stats": stats, "follow_stats": follows}
-        return _with_failures(asked.lacking(of_master.failures), shown)
+        return _with_failures(asked.lacking(of_watcher.failures), shown)
 
     async def apply(self, call: Call, request: ApplyOperations) -> Empty:
         name = request.indices[0]
@@ -328,11 +329,11 @@ def _chosen(state: ClusterState, names: tuple[str, ...], *, must_exist: bool) ->
     return sorted(name for name in chosen if "ccr" in state.indices[name].custom)
 
 
-def register(registry: ActionRegistry, actions: FollowActions) -> None:
-    registry.register(requests.PUT_FOLLOW, actions.put_follow)
+def register(registry: ActionRegistry, actions: FollowActions, client: RemoteClient) -> None:
+    registry.register(requests.PUT_FOLLOW, client.handler(requests.PUT_FOLLOW, actions.put_follow))
     registry.register(requests.PAUSE_FOLLOW, actions.pause)
-    registry.register(requests.RESUME_FOLLOW, actions.resume)
-    registry.register(requests.UNFOLLOW, actions.unfollow)
+    registry.register(requests.RESUME_FOLLOW, client.handler(requests.RESUME_FOLLOW, actions.resume))
+    registry.register(requests.UNFOLLOW, client.handler(requests.UNFOLLOW, actions.unfollow))
     registry.register(requests.FOLLOW_INFO, actions.info)
     registry.register(requests.FOLLOW_STATS, actions.stats)
     registry.register(requests.STATS, actions.all_stats)
