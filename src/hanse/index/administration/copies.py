@@ -34,12 +34,20 @@ class ToldCopy:
 
 @dataclass(frozen=True, slots=True)
 class FailedCopy:
-    """A copy that did not do what was asked, as Elasticsearch shows it."""
+    """A copy that did not do what was asked; `node` is set when that did not answer at all."""
 
     index: str
     shard: int
-    status: str
-    reason: dict[str, Any]
+    error: HanseError
+    node: str = ""
+
+    def shown(self) -> dict[str, Any]:
+        if self.node:
+            status, reason = "INTERNAL_SERVER_ERROR", failed_node(self.node, self.error)
+        else:
+            status = HTTPStatus(self.error.status).name
+            reason = {"type": self.error.name, "reason": self.error.reason}
+        return {"shard": self.shard, "index": self.index, "status": status, "reason": reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +66,7 @@ class Told:
         """The member `_shards`; of the `total` those that are nowhere neither succeeded nor failed."""
         counts: dict[str, Any] = {"total": total, "successful": len(self.copies), "failed": len(self.failed)}
         if self.failed:
-            counts["failures"] = [
-                {"shard": copy.shard, "index": copy.index, "status": copy.status, "reason": copy.reason}
-                for copy in self.failed
-            ]
+            counts["failures"] = [copy.shown() for copy in self.failed]
         return counts
 
 
@@ -90,24 +95,19 @@ class Copies:
         gathered = await self._broadcast.ask(call, nodes, action, request, timeout_s=timeout_s)
         told: list[ToldCopy] = []
         failed = [
-            FailedCopy(index, shard, "INTERNAL_SERVER_ERROR", failed_node(node, gathered.failures[node]))
+            FailedCopy(index, shard, gathered.failures[node], node)
             for index, shard, node in routing
             if node in gathered.failures
         ]
         for node, reports in gathered.answers.items():
             for report in reports:
-                copy = routing.get((report.index, report.shard, node))
-                if copy is not None and report.error is None:
-                    told.append(ToldCopy(report.index, report.shard, copy, report.body))
-                elif copy is not None and report.error is not None:
-                    failed.append(_failed(report, from_wire(report.error)))
+                assigned = routing.get((report.index, report.shard, node))
+                if assigned is not None and report.error is None:
+                    told.append(ToldCopy(report.index, report.shard, assigned, report.body))
+                elif assigned is not None and report.error is not None:
+                    failed.append(FailedCopy(report.index, report.shard, from_wire(report.error)))
         told.sort(key=lambda copy: (copy.index, copy.shard, not copy.routing.is_primary, copy.routing.node))
         return Told(tuple(told), len(routing), tuple(failed))
-
-
-def _failed(report: CopyReport, error: HanseError) -> FailedCopy:
-    shown = {"type": error.name, "reason": error.reason}
-    return FailedCopy(report.index, report.shard, HTTPStatus(error.status).name, shown)
 
 
 def _as_named(call: Call, names: Iterable[str]) -> tuple[str, ...]:

@@ -98,7 +98,7 @@ class RolloverAction:
         told = await self._copies.ask(call, [index.name], STATS_OF_COPIES)
         primaries = [copy.body for copy in told.of(index.name) if copy.routing.is_primary]
         if told.failed and len(primaries) < index.number_of_shards:
-            raise told.failed[0][3]
+            raise told.failed[0].error
         docs = [body["docs"]["count"] for body in primaries]
         sizes = [body["store"]["size_in_bytes"] if body["docs"]["count"] else 0 for body in primaries]
         age = (time.time_ns() // 1_000_000 - index.creation_date_ms) / 1000
