@@ -340,6 +340,8 @@ class Membership:
         may_be_alone = state.master_node == own_id and len(state.nodes) <= 2
         if not (is_dead or may_be_alone or self.is_in_touch):
             return
+        # Others may be the ones to take it out, or nobody can: what waits for it here goes on elsewhere all the same.
+        self._nodes.cut(node_id, f"the node does not answer: {why}")
         if state.master_node == node_id and await self._is_heard_by_others(node_id):
             return
         if node_id in state.nodes and own_id in state.nodes and state.master_node in (own_id, node_id):
