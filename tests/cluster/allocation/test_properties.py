@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hanse.cluster.allocation.commands import commanded
+from hanse.cluster.allocation.deciders import nearness
+from hanse.cluster.allocation.draft import Draft
 from hanse.cluster.allocation.events import failed, started, stepping_down, with_member, without_member
 from hanse.cluster.allocation.reroute import next_wakeup_ms, reroute
 from hanse.cluster.requests import RerouteCommand
@@ -27,8 +29,9 @@ nodes = st.sampled_from(NODES)
 
 def member(name: str, start: int) -> NodeMetadata:
     roles = ("data", "master") if name in DATA_NODES else ("master",)
+    attributes = {"zone": name, "rack": "east" if name in "ab" else "west"}
     return NodeMetadata(
-        name, name, f"127.0.0.1:93{start:03}", "127.0.0.1:9200", roles, {"zone": name}, ephemeral_id=f"{name}{start}"
+        name, name, f"127.0.0.1:93{start:03}", "127.0.0.1:9200", roles, attributes, ephemeral_id=f"{name}{start}"
     )
 
 
@@ -71,6 +74,17 @@ class Cluster(RuleBasedStateMachine):
                 if not now.active_primary:
                     assert set(old.in_sync) <= set(now.in_sync), "no copy is given up while there is no primary"
                 self.check_term(before.indices[name], index, number, old, now)
+                self.check_share(new, index, old, now)
+
+    def check_share(self, state: ClusterState, index: IndexMetadata, old: ShardRouting, now: ShardRouting) -> None:
+        """No copy comes to a value of an awareness attribute that has its share; a primary is opened where it was."""
+        known = {copy.allocation_id for copy in old.copies}
+        draft = Draft(state, self.now_ms)
+        for copy in now.copies:
+            if copy.allocation_id not in known and not (copy.is_primary and old.in_sync):
+                for attribute in draft.awareness:
+                    found = nearness(draft, now, copy)
+                    assert found <= attribute.most(index.number_of_replicas + 1), (copy, now)
 
     def check_term(
         self, before: IndexMetadata, index: IndexMetadata, number: int, old: ShardRouting, now: ShardRouting
@@ -141,6 +155,14 @@ class Cluster(RuleBasedStateMachine):
     @rule(enable=st.sampled_from(["all", "primaries", "new_primaries", "none"]))
     def enable(self, enable: str) -> None:
         self.commit(replaced(self.state, transient={"cluster.routing.allocation.enable": enable}))
+
+    @rule(attributes=st.sampled_from(["", "rack"]), forced=st.sampled_from(["", "west,north"]))
+    def be_aware(self, attributes: str, forced: str) -> None:
+        given = {"attributes": attributes, "force.rack.values": forced}
+        prefix = "cluster.routing.allocation.awareness"
+        self.commit(
+            replaced(self.state, persistent={f"{prefix}.{key}": value for key, value in given.items() if value})
+        )
 
     @rule(seconds=st.integers(1, 90))
     def time_passes(self, seconds: int) -> None:
@@ -233,9 +255,10 @@ class Cluster(RuleBasedStateMachine):
                 assert other.relocating_node == copy.node
                 assert {copy.state, other.state} == {"RELOCATING", "INITIALIZING"}
 
-    @rule()
-    def left_alone_it_becomes_green(self) -> None:
+    @rule(attributes=st.sampled_from(["", "rack"]))
+    def left_alone_it_becomes_green(self, attributes: str) -> None:
         kept = self.state, self.now_ms
+        self.be_aware(attributes, "")
         for node in NODES:
             if node not in self.state.nodes:
                 self.join(node)
@@ -253,8 +276,20 @@ class Cluster(RuleBasedStateMachine):
         for shards in self.state.routing.values():
             for shard in shards:
                 assert not shard.unassigned
-        self.check_balance()
+        if attributes:
+            self.check_spread()
+        else:
+            self.check_balance()
         self.state, self.now_ms = kept
+
+    def check_spread(self) -> None:
+        if any(copy.failed_moves for _, _, copy in self.copies()):
+            return
+        for name, shards in self.state.routing.items():
+            for shard in shards:
+                draft = Draft(self.state, self.now_ms)
+                most = draft.awareness[0].most(self.state.indices[name].number_of_replicas + 1)
+                assert all(nearness(draft, shard, copy) <= most for copy in shard.copies), shard
 
     def retry_failed(self) -> None:
         routing = {
