@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
+from hanse import clock
 from hanse.cluster import allocation
-from hanse.cluster.membership import now_ms
 from hanse.cluster.updates import ClusterService
 from hanse.index.administration import requests as administration
 from hanse.index.administration.requests import ByNames, CreateIndex
@@ -39,7 +39,7 @@ class Member(Node):
         self._engine = self._shared
         store = self._engine.state_store
         state = await store.load() or await self._formed(store)
-        return ClusterService(store, state, derive=lambda old, new: allocation.reroute(old, new, now_ms()))
+        return ClusterService(store, state, derive=lambda old, new: allocation.reroute(old, new, clock.now_ms()))
 
     @property
     def id(self) -> str:

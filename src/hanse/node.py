@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from hanse import __version__
+from hanse import __version__, clock
 from hanse.cluster import administration as cluster_administration
 from hanse.cluster import allocation
 from hanse.cluster.administration import ClusterAdministration
@@ -25,7 +25,7 @@ from hanse.cluster.cluster_stats import ClusterStatsActions
 from hanse.cluster.embedded.node_lock import NodeLock
 from hanse.cluster.engine import ENGINE, ENGINE_SETTINGS, Surroundings, open_engine
 from hanse.cluster.health_report import HealthReport
-from hanse.cluster.membership import MEMBERSHIP_SETTINGS, Membership, now_ms
+from hanse.cluster.membership import MEMBERSHIP_SETTINGS, Membership
 from hanse.cluster.names import ClusterNames
 from hanse.cluster.node_actions import NodeActions
 from hanse.cluster.nodes import Nodes
@@ -239,7 +239,7 @@ class Node:
                 f"the data folder [{self._data_path}] belongs to cluster [{state.cluster_name}], "
                 f"but [cluster.name] is [{name}]"
             )
-        return ClusterService(store, state, derive=lambda old, new: allocation.reroute(old, new, now_ms()))
+        return ClusterService(store, state, derive=lambda old, new: allocation.reroute(old, new, clock.now_ms()))
 
     async def _formed(self, store: StateStore) -> ClusterState:
         """The first state of a new cluster: this node's or, where several begin it, that of the one which was first."""

@@ -11,8 +11,8 @@ import pytest
 from tests.several_nodes import SeveralNodes, several_nodes
 from tests.two_clusters import Cluster, until
 
+from hanse import clock
 from hanse.cluster import allocation
-from hanse.cluster.membership import now_ms
 from hanse.cluster.requests import UPDATE_SETTINGS, UpdateSettings
 from hanse.errors import (
     IllegalArgumentError,
@@ -279,7 +279,7 @@ async def test_a_search_waits_no_more_for_a_node_that_is_taken_out(cluster: Seve
     search = asyncio.ensure_future(cluster.search("b", {"size": 0}, preference=f"_prefer_nodes:{out.id}"))
     await hanging.is_asked.wait()
     await cluster.nodes[0].cluster.update(
-        "taken out", lambda state: allocation.without_member(state, out.id, "a test", now_ms())
+        "taken out", lambda state: allocation.without_member(state, out.id, "a test", clock.now_ms())
     )
     answer = await search
     assert answer["_shards"] == {"total": 1, "successful": 1, "skipped": 0, "failed": 0}

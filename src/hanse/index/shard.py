@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hanse import clock
 from hanse.cluster.log import CommitLog, Logged, Operation
 from hanse.cluster.state import IndexMetadata
 from hanse.errors import HanseError, RetryOnPrimaryError, ShardFailedError
@@ -350,11 +351,11 @@ class Shard:
         return list(self.retention_leases.leases.values())
 
     async def add_lease(self, id: str, retaining_seq_no: int, source: str) -> None:
-        lease = RetentionLease(id, retaining_seq_no, _now_ms(), source)
+        lease = RetentionLease(id, retaining_seq_no, clock.now_ms(), source)
         await self._change_leases(lambda leases: leases.added(lease))
 
     async def renew_lease(self, id: str, retaining_seq_no: int) -> None:
-        await self._change_leases(lambda leases: leases.renewed(id, retaining_seq_no, _now_ms()))
+        await self._change_leases(lambda leases: leases.renewed(id, retaining_seq_no, clock.now_ms()))
 
     async def remove_lease(self, id: str) -> None:
         await self._change_leases(lambda leases: leases.without(id))
@@ -385,10 +386,6 @@ class Shard:
         await self.feed.close(keep=keep)
         async with self._exclusive:
             await self._workers.write(self.store.close)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 __all__ = ["Shard", "ShardReader", "StoredDocument", "UpdateBody", "WriteOp", "WriteResult"]

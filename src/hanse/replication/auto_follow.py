@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from hanse import clock
 from hanse.cluster.state import ClusterState
 from hanse.cluster.updates import ClusterService
 from hanse.errors import ActionRequestValidationError, HanseError, ResourceNotFoundError, XContentParseError
@@ -247,7 +248,7 @@ class AutoFollow:
         return True
 
     def _note(self, key: str, error: HanseError) -> None:
-        self._errors[key] = (time.time_ns() // 1_000_000, error)
+        self._errors[key] = (clock.now_ms(), error)
         self._errors.move_to_end(key)
         while len(self._errors) > ERRORS_MAX:
             self._errors.popitem(last=False)

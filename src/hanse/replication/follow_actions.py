@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
 
+from hanse import clock
 from hanse.cluster.broadcast import Broadcast, Gathered
 from hanse.cluster.state import ClusterState, IndexMetadata
 from hanse.errors import (
@@ -87,7 +87,7 @@ class FollowActions:
         check_index_name(request.follower)
         leader = await self._leader(alias, leader_name, call.identity)
         custom = _custom(alias, leader, call.identity, parameters.given)
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = clock.now_ms()
 
         def change(state: ClusterState) -> ClusterState:
             existing = state.indices.get(request.follower)

@@ -7,12 +7,12 @@ cluster would (see merge.py). Tests: tests/search/test_distribute.py, tests/jour
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 
 import msgspec
 
+from hanse import clock
 from hanse.cluster.nodes import Nodes, answered
 from hanse.cluster.updates import ClusterService
 from hanse.errors import HanseError
@@ -194,4 +194,4 @@ async def _finished(body: SearchBody, request: SearchRequest, gather: Gather) ->
 
 def _dated(request: SearchRequest) -> SearchRequest:
     """With the one moment that is now for all shards."""
-    return request if request.now_ms is not None else msgspec.structs.replace(request, now_ms=time.time_ns() // 10**6)
+    return request if request.now_ms is not None else msgspec.structs.replace(request, now_ms=clock.now_ms())
