@@ -77,7 +77,7 @@ async def test_wrong_expired_and_invalidated_keys(make_cluster: Make, monkeypatc
     await login(cluster, made["encoded"])
     later = clock.now_ms() + 3_600_001
     with monkeypatch.context() as patch:
-        patch.setattr(keys, "now_ms", lambda: later)
+        patch.setattr(clock, "now_ms", lambda: later)
         with pytest.raises(SecurityError, match="unable to authenticate user"):
             await login(cluster, made["encoded"])
     invalidate = requests.InvalidateApiKeys({"ids": [made["id"]]})
