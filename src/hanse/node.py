@@ -64,6 +64,7 @@ from hanse.search.copies import Copies
 from hanse.search.distribute import Distribution
 from hanse.search.document_view import SecuredDocumentView
 from hanse.search.limits import SearchLimits, validate_search_limits
+from hanse.search.reach import Reach
 from hanse.search.shard_questions import ShardQuestions
 from hanse.security import setup as security_setup
 from hanse.security.bootstrap import ensure_elastic_password
@@ -332,9 +333,10 @@ class Node:
         copies = Copies(
             self.cluster, self.indices, lambda: self._effective_settings().read(USE_ADAPTIVE_REPLICA_SELECTION)
         )
-        self.distribution = Distribution(self.cluster, self.indices, copies, self.contexts, self.nodes)
+        reach = Reach(self.cluster, self.indices, copies, self.contexts, self.nodes)
+        self.distribution = Distribution(reach)
         self.distribution.register(self.actions)
-        self.shard_questions = ShardQuestions(self.cluster, self.indices, copies, self.nodes)
+        self.shard_questions = ShardQuestions(reach)
         self.shard_questions.register(self.actions)
         version = self.settings.read(declared.COMPATIBILITY_VERSION)
         administration = ClusterAdministration(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TypeVar
 
 import structlog
@@ -191,18 +191,3 @@ class Nodes:
         await self._tasks.close()
         peers, self._peers = self._peers, {}
         await asyncio.gather(*(peer.close() for peer in peers.values()))
-
-
-async def answered(
-    nodes: Nodes | None,
-    node_id: str,
-    call: Call,
-    action: Action[Q, R],
-    request: Q,
-    here: Callable[[Call, Q], Awaitable[R]],
-) -> R:
-    """What a node answers to a part of the call: this one by `here`, its own handler of the action, another one through
-    its gate. Without `nodes` this node stands alone."""
-    if nodes is None or node_id == nodes.own_id:
-        return await here(call, request)
-    return await nodes.forward(node_id, call, action, request)
