@@ -24,6 +24,7 @@ from hanse.search.request import SEARCH
 from hanse.transport.actions import Action, IndicesOptions, Origin
 from hanse.transport.identity import Identity
 from tests.shared_engine import SharedEngine
+from tests.two_clusters import until
 
 ANYBODY = Identity("anybody", ())
 
@@ -84,6 +85,12 @@ class SeveralNodes:
         await self.run(administration.CREATE, CreateIndex((index,), {"settings": settings, **body}))
         for node in self.nodes:
             assert await node.indices.ready(index, "all")
+        await until(lambda: self.is_at_rest(index))
+
+    def is_at_rest(self, index: str) -> bool:
+        """No copy fills up or moves, by what any node knows."""
+        shards = (shard for node in self.nodes for shard in node.cluster.state.routing[index])
+        return all(copy.state == "STARTED" for shard in shards for copy in shard.copies)
 
     async def write(self, index: str, documents: Sequence[dict[str, Any]], node: int = 0) -> None:
         """Documents with the ids 1, 2, ... (or their own `_id`), searchable when this returns."""

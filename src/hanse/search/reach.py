@@ -46,10 +46,17 @@ class Reach(NamedTuple):
         return self.nodes is None or node == self.own_id
 
     async def answered(
-        self, node: str, call: Call, action: Action[Q, R], request: Q, here: Callable[[Call, Q], Awaitable[R]]
+        self,
+        node: str,
+        call: Call,
+        action: Action[Q, R],
+        request: Q,
+        here: Callable[[Call, Q], Awaitable[R]],
+        *,
+        timeout_s: float | None = None,
     ) -> R:
         """What a node answers to a part of the call: this one by `here`, its own handler of the action, another one
-        through its gate."""
+        through its gate and within `timeout_s`."""
         if self.nodes is None or node == self.own_id:
             return await here(call, request)
-        return await self.nodes.forward(node, call, action, request)
+        return await self.nodes.forward(node, call, action, request, timeout_s=timeout_s)

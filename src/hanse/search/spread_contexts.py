@@ -9,6 +9,7 @@ Contexts belong to the user on every node. Tests: tests/search/test_spread_conte
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from time import perf_counter
 
@@ -17,7 +18,7 @@ import msgspec
 from hanse.errors import HanseError
 from hanse.search import pit_id
 from hanse.search.body import SearchBody, parse_request
-from hanse.search.contexts import TooManyScrollContextsError, continuable, missing
+from hanse.search.contexts import TooManyScrollContextsError, continuable, missing, new_id
 from hanse.search.coordinate import check_failures, read_body
 from hanse.search.copies import ELSEWHERE, Place
 from hanse.search.failures import all_shards_failed, shard_failure
@@ -56,6 +57,8 @@ from hanse.search.views import acquire_named
 from hanse.tasks import together
 from hanse.transport.actions import ActionRegistry, Call, Empty
 
+FREE_TIMEOUT_S = 10.0
+
 
 class SpreadContexts:
     def __init__(self, reach: Reach) -> None:
@@ -88,7 +91,11 @@ class SpreadContexts:
         if lost:
             results.append(lost_shards(lost, ""))
         parts = tuple(part for part, _ in opened if part.context)
-        return await self._page(call, parts, results, part, continuable(body))
+        try:
+            return await self._page(call, parts, results, part, continuable(body))
+        except BaseException:
+            await self._give_up(call, parts)
+            raise
 
     async def scroll(self, call: Call, request: ScrollRequest) -> SearchResult:
         """The next page. Raises what Elasticsearch says of a scroll that is gone."""
@@ -164,7 +171,7 @@ class SpreadContexts:
         parts = tuple(part for part, _ in opened if part.context)
         failures = [failure for result in results for failure in result.failures]
         if failures and (not parts or not request.allow_partial_search_results):
-            await self._cleared(call, parts)
+            await self._give_up(call, parts)
             raise all_shards_failed(failures, "open_search_context")
         lacking = {(failure.index, failure.shard) for failure in failures}
         names = tuple(sorted({place.index for place in places if (place.index, place.number) not in lacking}))
@@ -184,6 +191,9 @@ class SpreadContexts:
         scroll: SearchRequest | None,
         pit: OpenPitRequest | None = None,
     ) -> tuple[list[tuple[Part, SearchResult]], list[Place]]:
+        """Each part with its first page, and the shards that no node answered for. The contexts are named here, so
+        that they can be freed wherever they were opened when that fails on one of the nodes."""
+        named: list[Part] = []
         options = (scroll or pit or SearchRequest()).options
         action = OPEN_SHARDS if scroll is None else BEGIN_SCROLL
 
@@ -193,15 +203,32 @@ class SpreadContexts:
                 # A context is not asked twice: the part with the first shard runs one for the answer's shape.
                 has_first = any(place.ordinal == 0 for place in group)
                 search = share(scroll, elsewhere=len(places) - len(group), runs=has_first)
+            context = new_id()
+            named.append(Part(node, context, 0))
             asked = OpenShards(
-                call.targets.expression, by_index(group), keep_alive, self._reach.state_version, search, options
+                call.targets.expression,
+                by_index(group),
+                keep_alive,
+                self._reach.state_version,
+                search,
+                options,
+                context,
             )
             opened = await self._reach.answered(node, call, action, asked, self._open_shards)
             refused = taken_out(opened.result, group, "")
             shards = len(group) - len(refused) - opened.result.failed
             return (Part(node, opened.context, shards), opened.result), refused
 
-        return await self._copies.ask(places, ask)
+        try:
+            return await self._copies.ask(places, ask)
+        except BaseException:
+            await self._give_up(call, named)
+            raise
+
+    async def _give_up(self, call: Call, parts: Sequence[Part]) -> None:
+        """Frees contexts that nobody is told of; where that does not succeed their keep-alive ends them."""
+        with suppress(HanseError):
+            await self._cleared(call, parts)
 
     async def _cleared(self, call: Call, parts: Sequence[Part]) -> ClearedContexts:
         by_node: dict[str, list[str]] = {}
@@ -215,7 +242,8 @@ class SpreadContexts:
     async def _freed(self, call: Call, node: str, request: FreeContexts) -> int:
         """A node that is gone holds nothing any more."""
         try:
-            return (await self._reach.answered(node, call, FREE_CONTEXTS, request, self._free)).shards
+            freed = await self._reach.answered(node, call, FREE_CONTEXTS, request, self._free, timeout_s=FREE_TIMEOUT_S)
+            return freed.shards
         except ELSEWHERE:
             return 0
 
@@ -237,10 +265,12 @@ class SpreadContexts:
             return OpenedShards("", SearchResult(total_shards=len(failures), failed=len(failures), failures=failures))
         own_id = self._reach.own_id
         if body is None or request.scroll is None:
-            context = self._contexts.open(call.identity, views, keep_alive_s, own_id)
+            context = self._contexts.open(call.identity, views, keep_alive_s, own_id, request.context)
             total = len(views) + len(failures)
             return OpenedShards(context.id, SearchResult(0, False, total, len(views), 0, len(failures), failures))
-        context = self._contexts.open_scroll(call.identity, views, keep_alive_s, own_id, body, request.scroll)
+        context = self._contexts.open_scroll(
+            call.identity, views, keep_alive_s, own_id, body, request.scroll, request.context
+        )
         try:
             return OpenedShards(context.id, await self._contexts.first_part(context, failures))
         except BaseException:
