@@ -25,7 +25,6 @@ from tests.search.searching import Library
 from hanse.index.writing import WriteOp
 from hanse.search import engine
 from hanse.search.body import parse_request
-from hanse.search.copies import Copies
 from hanse.search.distribute import Distribution
 from hanse.search.merge import render
 from hanse.search.plan import plan_for
@@ -75,8 +74,7 @@ async def main() -> None:
 
 async def measure(library: Library) -> None:
     call = library.call(["books"])
-    cluster, indices = library.node.cluster, library.indices
-    distribution = Distribution(cluster, indices, Copies(cluster, indices), library.contexts)
+    distribution = Distribution(library.reach)
 
     def one(body: object) -> Callable[[], Awaitable[object]]:
         raw = orjson.dumps(body)

@@ -3,12 +3,12 @@ without security before its actions."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 
+from hanse import clock
 from hanse.cluster.allocation import reroute, with_member
 from hanse.cluster.engine import Engine
 from hanse.cluster.names import ClusterNames
@@ -26,17 +26,13 @@ from hanse.transport.identity import Identity
 CRANE = NodeMetadata("n1", "crane", "127.0.0.1:9300", "127.0.0.1:9200")
 
 
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 def cluster_of_one(store: StateStore, state: ClusterState | None = None) -> ClusterService:
     """The service over `state` (or an empty one), with `CRANE` as its only member and master."""
-    joined = with_member(state or ClusterState("test", "cluster-uuid"), CRANE, now_ms())
+    joined = with_member(state or ClusterState("test", "cluster-uuid"), CRANE, clock.now_ms())
     return ClusterService(
         store,
         msgspec.structs.replace(joined, master_node=CRANE.id),
-        derive=lambda old, new: reroute(old, new, now_ms()),
+        derive=lambda old, new: reroute(old, new, clock.now_ms()),
     )
 
 

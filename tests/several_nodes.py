@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
+from hanse import clock
 from hanse.cluster import allocation
-from hanse.cluster.membership import now_ms
 from hanse.cluster.updates import ClusterService
 from hanse.index.administration import requests as administration
 from hanse.index.administration.requests import ByNames, CreateIndex
@@ -24,6 +24,7 @@ from hanse.search.request import SEARCH
 from hanse.transport.actions import Action, IndicesOptions, Origin
 from hanse.transport.identity import Identity
 from tests.shared_engine import SharedEngine
+from tests.two_clusters import until
 
 ANYBODY = Identity("anybody", ())
 
@@ -39,7 +40,7 @@ class Member(Node):
         self._engine = self._shared
         store = self._engine.state_store
         state = await store.load() or await self._formed(store)
-        return ClusterService(store, state, derive=lambda old, new: allocation.reroute(old, new, now_ms()))
+        return ClusterService(store, state, derive=lambda old, new: allocation.reroute(old, new, clock.now_ms()))
 
     @property
     def id(self) -> str:
@@ -84,6 +85,22 @@ class SeveralNodes:
         await self.run(administration.CREATE, CreateIndex((index,), {"settings": settings, **body}))
         for node in self.nodes:
             assert await node.indices.ready(index, "all")
+        # One may have moved to where there are fewer: what a test counts must stay where it is.
+        await until(
+            lambda: all(
+                copy.state == "STARTED"
+                for node in self.nodes
+                for shards in node.cluster.state.routing.values()
+                for shard in shards
+                for copy in shard.copies
+            )
+        )
+        await until(lambda: self.is_at_rest(index))
+
+    def is_at_rest(self, index: str) -> bool:
+        """No copy fills up or moves, by what any node knows."""
+        shards = (shard for node in self.nodes for shard in node.cluster.state.routing[index])
+        return all(copy.state == "STARTED" for shard in shards for copy in shard.copies)
 
     async def write(self, index: str, documents: Sequence[dict[str, Any]], node: int = 0) -> None:
         """Documents with the ids 1, 2, ... (or their own `_id`), searchable when this returns."""

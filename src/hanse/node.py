@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from hanse import __version__
+from hanse import __version__, clock
 from hanse.cluster import administration as cluster_administration
 from hanse.cluster import allocation
 from hanse.cluster.administration import ClusterAdministration
@@ -25,7 +25,7 @@ from hanse.cluster.cluster_stats import ClusterStatsActions
 from hanse.cluster.embedded.node_lock import NodeLock
 from hanse.cluster.engine import ENGINE, ENGINE_SETTINGS, Surroundings, open_engine
 from hanse.cluster.health_report import HealthReport
-from hanse.cluster.membership import MEMBERSHIP_SETTINGS, Membership, now_ms
+from hanse.cluster.membership import MEMBERSHIP_SETTINGS, Membership
 from hanse.cluster.names import ClusterNames
 from hanse.cluster.node_actions import NodeActions
 from hanse.cluster.nodes import Nodes
@@ -54,6 +54,7 @@ from hanse.remote.verification import configured_aliases, verify
 from hanse.replication import auto_follow as auto_follow_actions
 from hanse.replication import follow_actions, leader
 from hanse.replication.auto_follow import AutoFollow
+from hanse.replication.remote_client import RemoteClient
 from hanse.replication.service import Replication
 from hanse.rest.application import all_routes
 from hanse.rest.server import HttpServer
@@ -63,6 +64,7 @@ from hanse.search.copies import Copies
 from hanse.search.distribute import Distribution
 from hanse.search.document_view import SecuredDocumentView
 from hanse.search.limits import SearchLimits, validate_search_limits
+from hanse.search.reach import Reach
 from hanse.search.shard_questions import ShardQuestions
 from hanse.security import setup as security_setup
 from hanse.security.bootstrap import ensure_elastic_password
@@ -238,7 +240,7 @@ class Node:
                 f"the data folder [{self._data_path}] belongs to cluster [{state.cluster_name}], "
                 f"but [cluster.name] is [{name}]"
             )
-        return ClusterService(store, state, derive=lambda old, new: allocation.reroute(old, new, now_ms()))
+        return ClusterService(store, state, derive=lambda old, new: allocation.reroute(old, new, clock.now_ms()))
 
     async def _formed(self, store: StateStore) -> ClusterState:
         """The first state of a new cluster: this node's or, where several begin it, that of the one which was first."""
@@ -331,9 +333,10 @@ class Node:
         copies = Copies(
             self.cluster, self.indices, lambda: self._effective_settings().read(USE_ADAPTIVE_REPLICA_SELECTION)
         )
-        self.distribution = Distribution(self.cluster, self.indices, copies, self.contexts, self.nodes)
+        reach = Reach(self.cluster, self.indices, copies, self.contexts, self.nodes)
+        self.distribution = Distribution(reach)
         self.distribution.register(self.actions)
-        self.shard_questions = ShardQuestions(self.cluster, self.indices, copies, self.nodes)
+        self.shard_questions = ShardQuestions(reach)
         self.shard_questions.register(self.actions)
         version = self.settings.read(declared.COMPATIBILITY_VERSION)
         administration = ClusterAdministration(
@@ -441,8 +444,9 @@ class Node:
         version = self.settings.read(declared.COMPATIBILITY_VERSION)
         resolve_cluster.register(self.actions, self.remotes, version)
         leader.register(self.actions, self._primaries, self._tasks)
-        follow_actions.register(self.actions, actions)
-        auto_follow_actions.register(self.actions, self.auto_follow)
+        client = RemoteClient(self.cluster, self.nodes, is_client=self._is_remote_client)
+        follow_actions.register(self.actions, actions, client)
+        auto_follow_actions.register(self.actions, self.auto_follow, client)
 
     def _effective_settings(self) -> Settings:
         """elasticsearch.yml, then persistent, then transient cluster settings."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hanse import __version__
+from hanse import __version__, clock
 from hanse.cli.doctor_reach import Ground, reach
 from hanse.cli.findings import FAILS, Finding, Findings
 from hanse.settings.registry import Settings
@@ -128,7 +127,7 @@ async def test_clocks_that_do_not_agree(tmp_path: Path, ahead_s: int, words: str
     class Fast(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             assert isinstance(transport, asyncio.Transport)
-            told = msgspec.structs.replace(OWN, clock_ms=(time.time_ns() // 1_000_000) + ahead_s * 1000)
+            told = msgspec.structs.replace(OWN, clock_ms=clock.now_ms() + ahead_s * 1000)
             transport.write(PREFACE + encode_frame(HelloAck(told)))
 
     listener = await asyncio.get_running_loop().create_server(Fast, "127.0.0.1", 0)

@@ -10,8 +10,9 @@ import pytest
 from tests.nats_servers import NatsServer
 from tests.node_group import Group, Member, eventually, node_group, routing, until
 
+from hanse import clock
 from hanse.cluster import allocation
-from hanse.cluster.membership import Membership, now_ms
+from hanse.cluster.membership import Membership
 from hanse.cluster.state import ClusterState, NodeMetadata
 from hanse.cluster.updates import ClusterService
 from hanse.errors import ConnectTransportError
@@ -61,7 +62,7 @@ async def test_who_was_taken_out_while_it_was_alive_joins_again_and_serves_again
     out = group[2]
     earlier = out.copy("books")
     await group[0].node.cluster.update(
-        "taken out", lambda state: allocation.without_member(state, out.id, "a test", now_ms())
+        "taken out", lambda state: allocation.without_member(state, out.id, "a test", clock.now_ms())
     )
     await group.agree()
     await group.all_serve("books", 3)
@@ -92,8 +93,8 @@ def _led_by(state: ClusterState, index: str, node_id: str) -> ClusterState:
     while (primary := routing(state, index).active_primary) is not None and primary.node != node_id:
         others = [copy.node for copy in routing(state, index).active() if copy.node not in (node_id, primary.node)]
         for other in others:
-            state = allocation.without_member(state, other, "a test", now_ms())
-        state = allocation.stepping_down(state, primary.node, now_ms())
+            state = allocation.without_member(state, other, "a test", clock.now_ms())
+        state = allocation.stepping_down(state, primary.node, clock.now_ms())
     return state
 
 

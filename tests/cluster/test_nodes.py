@@ -15,7 +15,7 @@ from tests.node_group import Group, node_group, refused, until
 from hanse.cluster import nodes as module
 from hanse.cluster.membership import CHECK, About, Check, Heard
 from hanse.cluster.nodes import Nodes
-from hanse.cluster.state import ClusterState
+from hanse.cluster.state import ClusterState, NodeMetadata
 from hanse.cluster.updates import ClusterService
 from hanse.errors import (
     ConnectTransportError,
@@ -144,3 +144,44 @@ async def test_a_lost_call_is_told_from_one_that_was_never_made(group: Group) ->
     await refused(lost, NodeDisconnectedError)
     never = await refused(a.node.nodes.call(b.id, ASK, About("x")), ConnectTransportError)
     assert not isinstance(never, NodeDisconnectedError)
+
+
+async def test_calls_to_a_node_that_left_fail_at_once(group: Group) -> None:
+    asked = asyncio.Event()
+
+    async def wait(call: Call, request: About) -> Heard:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    a, b = group.members
+    b.node.actions.register(ASK, wait)
+    nodes = reading(group, a.state)
+    waiting = asyncio.ensure_future(nodes.call(b.id, ASK, About("x")))
+    await asked.wait()
+    without = {a.id: a.state.nodes[a.id]}
+    nodes._follow(a.state, msgspec.structs.replace(a.state, nodes=without))
+    error = await refused(waiting, NodeDisconnectedError)
+    assert "disconnected: the node is no member of this cluster any more" in error.reason
+    await nodes.close()
+
+
+async def test_a_node_that_is_given_up_is_not_dialled_to_the_end(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its host takes the connection, and nothing ever answers."""
+    monkeypatch.setattr(module, "DIAL_TIMEOUT_S", 1000.0)
+    reached = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.set()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        asleep = NodeMetadata("asleep", "asleep", f"{host}:{port}", "")
+        state = group[0].state
+        nodes = reading(group, msgspec.structs.replace(state, nodes={**state.nodes, "asleep": asleep}))
+        waiting = asyncio.ensure_future(nodes.call("asleep", CHECK, Check("tester")))
+        await reached.wait()
+        nodes.cut("asleep", "it does not answer")
+        error = await refused(waiting, NodeNotConnectedError)
+        assert error.reason == "[asleep] Node not connected: it does not answer"
+        await nodes.close()

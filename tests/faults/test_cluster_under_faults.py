@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hanse import clock
 from hanse.cli.local_nodes import LocalCluster
 from hanse.index.routing import routing_num_shards, shard_for
 from tests.faults.clients import Clients
@@ -48,7 +48,7 @@ def joined() -> Iterator[Network | None]:
 
 @pytest.mark.timeout(7200)
 def test_what_was_acknowledged_stays_true(tmp_path: Path, joined: Network | None) -> None:
-    seed = int(os.environ.get("HANSE_SEED") or time.time_ns() % 2**32)
+    seed = int(os.environ.get("HANSE_SEED") or clock.now_ms() % 2**32)
     print(f"seed {seed}")
     places = None if joined is None else joined.places
     cluster = LocalCluster(tmp_path, places=places)

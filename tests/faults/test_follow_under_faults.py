@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import random
 import threading
-import time
 from pathlib import Path
 
+from hanse import clock
 from hanse.cli.local_cluster import LocalNode, trust_each_other
 from hanse.cli.local_nodes import free_ports
 from hanse.tls.authority import CertificateAuthority
@@ -71,7 +71,7 @@ def contents(node: LocalNode, index: str) -> dict[str, tuple[int, int, int]]:
 
 
 def test_the_copy_equals_the_leader_after_kills_on_both_sides(tmp_path: Path) -> None:
-    seed = int(os.environ.get("HANSE_SEED") or time.time_ns() % 2**32)
+    seed = int(os.environ.get("HANSE_SEED") or clock.now_ms() % 2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
     ports = free_ports(4)

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from tests.nats_servers import NatsServer
 from tests.node_group import Group, contents, node_group, routing
 
+from hanse import clock
 from hanse.cluster import allocation
-from hanse.cluster.membership import now_ms
 from hanse.cluster.state import ClusterState
 from hanse.errors import HanseError
 from hanse.index.shard import WriteResult
@@ -85,13 +85,13 @@ class Run:
         shard = routing(state, self.name)
         primary = shard.active_primary
         if event == "step down" and primary is not None:
-            return allocation.stepping_down(state, primary.node, now_ms())
+            return allocation.stepping_down(state, primary.node, clock.now_ms())
         if event == "take out":
-            return allocation.without_member(state, self.group[1 + number % 2].id, "a test", now_ms())
+            return allocation.without_member(state, self.group[1 + number % 2].id, "a test", clock.now_ms())
         if event == "fail" and shard.copies:
             copy = shard.copies[number % len(shard.copies)]
             uuid = state.indices[self.name].uuid
-            return allocation.failed(state, uuid, 0, copy.allocation_id, "a test", now_ms())
+            return allocation.failed(state, uuid, 0, copy.allocation_id, "a test", clock.now_ms())
         return state
 
     async def _write(self, id: str, value: int, *, delete: bool) -> None:

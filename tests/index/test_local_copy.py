@@ -13,10 +13,10 @@ from tests.index.shards import node as node_of_one
 from tests.nats_servers import Connect, NatsServer
 from tests.node_group import Group, Member, contents, eventually, node_group, refused, routing, until
 
+from hanse import clock
 from hanse.cluster import allocation
 from hanse.cluster.jetstream.engine import JetStreamEngine
 from hanse.cluster.jetstream.state_store import JetStreamStateStore
-from hanse.cluster.membership import now_ms
 from hanse.errors import HanseError, LogDamagedError, RetryOnPrimaryError
 from hanse.index import copy_actions
 from hanse.index.copy_requests import CopyPage, ReadCopy
@@ -246,7 +246,7 @@ async def test_a_primary_that_was_replaced_without_knowing_is_fenced(
     await same(group, "books", 3)
     old = group.primary("books")
     if old is group[0]:  # the master shall be one that hears of everything
-        await group[0].node.cluster.update("down", lambda now: allocation.stepping_down(now, old.id, now_ms()))
+        await group[0].node.cluster.update("down", lambda now: allocation.stepping_down(now, old.id, clock.now_ms()))
         await until(lambda: group.primary("books") is not old)
         old = group.primary("books")
         await eventually(lambda: group[0].write("books", "again"))
@@ -254,7 +254,7 @@ async def test_a_primary_that_was_replaced_without_knowing_is_fenced(
     take_over = cluster._take_over
     monkeypatch.setattr(cluster, "_take_over", lambda state: None)
     term = group[0].state.indices["books"].primary_terms[0]
-    await group[0].node.cluster.update("down", lambda now: allocation.stepping_down(now, old.id, now_ms()))
+    await group[0].node.cluster.update("down", lambda now: allocation.stepping_down(now, old.id, clock.now_ms()))
     new = next(member for member in group.members if member is not old and member.node.indices.get("books").leads(0))
     await until(lambda: new.shard("books").logged.primary_term == term + 1)
     outcome = (await shard.write([WriteOp("index", "lost", b"{}")]))[0]
@@ -282,10 +282,11 @@ async def test_a_primary_whose_log_is_gone_goes_red_and_keeps_what_it_has(group:
     await until(lambda: not routing(group[0].state, "books").copies)
     lost = [one for one in routing(group[0].state, "books").unassigned if one.is_primary]
     assert "is gone" in str(lost[0].details)
-    assert all(store.exists() for store in stores)
     for member, content, store in zip(holders, held, stores, strict=True):
         await member.stop()
-        copy = DocumentStore(store)
+        # A replica that was about to be filled from the primary has put what it had aside.
+        aside = aside_of(store.parent) / store.name
+        copy = DocumentStore(aside if aside.exists() else store)
         assert {op.id for op in copy.operations(-1, 10**6, 10**6, 10**9)[0]} == set(content)
         copy.close()
 

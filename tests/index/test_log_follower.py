@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.index.shards import Node, given_up, ids_found, index, node, one
@@ -19,7 +20,7 @@ from hanse.cluster.jetstream.records import encoded
 from hanse.cluster.jetstream.state_store import JetStreamStateStore
 from hanse.cluster.log import Batch, Operation
 from hanse.cluster.requests import RerouteCommand
-from hanse.errors import HanseError, LogDamagedError, RetryOnPrimaryError, ShardFailedError
+from hanse.errors import HanseError, LogDamagedError, RetryOnPrimaryError, ShardFailedError, UnavailableShardsError
 from hanse.index.shard import Shard
 
 Open = Callable[[], AbstractAsyncContextManager[Node]]
@@ -62,6 +63,41 @@ async def begun_anew(here: Node, name: str) -> Shard:
     await here.cluster.update("reroute", lambda state: commanded(state, [command], 0)[0])
     assert await here.indices.ready(name)
     return here.indices.get(name).shard(0)
+
+
+async def test_a_log_is_begun_anew_once_however_often_opening_is_tried(
+    here: Node, engine: JetStreamEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard = await here.create("again")
+    await one(shard, index("1", title="a"))
+    log = log_of(shard, engine)
+    forged, _ = encoded(Batch(1, [operation(1, "forged")]), b"another history", 10_000)
+    await log._js.publish(log._subject, forged[0])
+    assert isinstance(await refused(shard), RetryOnPrimaryError)
+    assert isinstance(await refused(shard), LogDamagedError)
+    await given_up(here, "again")
+    attach, rebuild = JetStreamCommitLog.attach, JetStreamCommitLog.rebuild
+    attached: list[str] = []
+    rebuilt: list[str] = []
+
+    async def electing(log: JetStreamCommitLog, *where: Any, **more: Any) -> None:
+        opening = here.indices.get("again").copies[0].shard
+        assert opening is not None
+        attached.append(opening.history_uuid)
+        if len(attached) < 3:
+            raise UnavailableShardsError("the stream elects a leader")
+        await attach(log, *where, **more)
+
+    async def counted(log: JetStreamCommitLog, *where: Any) -> None:
+        rebuilt.append(log._name)
+        await rebuild(log, *where)
+
+    monkeypatch.setattr(JetStreamCommitLog, "attach", electing)
+    monkeypatch.setattr(JetStreamCommitLog, "rebuild", counted)
+    shard = await begun_anew(here, "again")
+    assert (len(attached), len(set(attached)), len(rebuilt)) == (3, 1, 1)
+    assert shard.get("1") is not None
+    assert (await one(shard, index("2", title="b"))).seq_no == 1
 
 
 async def test_what_is_written_lies_in_log_and_store(here: Node, engine: JetStreamEngine) -> None:

@@ -11,8 +11,8 @@ import pytest
 from tests.nats_servers import NatsServer
 from tests.node_group import Group, Member, node_group, refused, until
 
+from hanse import clock
 from hanse.cluster import allocation
-from hanse.cluster.membership import now_ms
 from hanse.errors import (
     ConnectTransportError,
     HanseError,
@@ -104,7 +104,7 @@ async def test_it_goes_over_to_a_primary_that_comes_about(group: Group) -> None:
     work = Work(*(RetryOnPrimaryError("not the primary any more") for _ in range(3)))
     waiting = asyncio.ensure_future(run(asking, work, may_repeat=True))
     await until(lambda: work.done)
-    await change(group, lambda state: allocation.stepping_down(state, old.id, now_ms()))
+    await change(group, lambda state: allocation.stepping_down(state, old.id, clock.now_ms()))
     assert await waiting != old.id
 
 

@@ -13,8 +13,8 @@ from tests.index.shards import ids_found
 from tests.nats_servers import NatsServer
 from tests.node_group import Group, Member, node_group, refused, until
 
+from hanse import clock
 from hanse.cluster import allocation
-from hanse.cluster.membership import now_ms
 from hanse.cluster.routing import ShardCopy
 from hanse.errors import RetryOnPrimaryError, ShardFailedError
 from hanse.index import refreshing as module
@@ -123,7 +123,7 @@ async def test_a_copy_that_is_the_primary_no_more_sends_the_refresh_on(group: Gr
     old = group.primary("books")
     await old.write("books", "1")
     shard = old.shard("books")
-    await old.node.cluster.update("down", lambda state: allocation.stepping_down(state, old.id, now_ms()))
+    await old.node.cluster.update("down", lambda state: allocation.stepping_down(state, old.id, clock.now_ms()))
     error = await refused(refreshing(old).refresh_copies(shard), RetryOnPrimaryError)
     assert "is not the primary" in error.reason
     asking = next(member for member in group.members if member is not old)
@@ -143,7 +143,7 @@ async def test_a_write_is_not_done_again_when_its_primary_ends_before_the_refres
 
     async def and_step_down(ops: Sequence[WriteOp]) -> Any:
         results = await write(ops)
-        await old.node.cluster.update("down", lambda state: allocation.stepping_down(state, old.id, now_ms()))
+        await old.node.cluster.update("down", lambda state: allocation.stepping_down(state, old.id, clock.now_ms()))
         return results
 
     monkeypatch.setattr(shard, "write", and_step_down)

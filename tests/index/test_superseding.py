@@ -10,8 +10,8 @@ import pytest
 from tests.nats_servers import NatsServer
 from tests.node_group import Group, Member, eventually, node_group, until
 
+from hanse import clock
 from hanse.cluster import allocation
-from hanse.cluster.membership import now_ms
 from hanse.cluster.state import ClusterState
 from hanse.index.document_requests import GET, GetDocument
 
@@ -42,7 +42,7 @@ def learns_nothing(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
 def step_down(group: Group, old: Member) -> asyncio.Task[ClusterState]:
     other = next(member for member in group.members if member is not old)
     return asyncio.ensure_future(
-        other.node.cluster.update("down", lambda state: allocation.stepping_down(state, old.id, now_ms()))
+        other.node.cluster.update("down", lambda state: allocation.stepping_down(state, old.id, clock.now_ms()))
     )
 
 
@@ -90,7 +90,9 @@ async def test_a_predecessor_that_is_dead_is_not_waited_for(group: Group) -> Non
 async def test_a_predecessor_that_joins_again_knows(group: Group) -> None:
     old = group.primary("books")
     other = next(member for member in group.members if member is not old)
-    await other.node.cluster.update("out", lambda state: allocation.without_member(state, old.id, "a test", now_ms()))
+    await other.node.cluster.update(
+        "out", lambda state: allocation.without_member(state, old.id, "a test", clock.now_ms())
+    )
     await group.agree()
     await group.all_serve("books", 3)
     assert group[0].state.routing["books"][0].superseded == ()

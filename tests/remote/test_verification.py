@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import msgspec
 import pytest
 import trustme
 
+from hanse import clock
 from hanse.remote.registry import RemoteClusters
 from hanse.remote.settings import RemoteConfig
 from hanse.remote.verification import configured_aliases, loopback_hint, verify
@@ -64,7 +64,7 @@ async def test_a_clock_that_is_far_off_is_named() -> None:
     class Slow(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             assert isinstance(transport, asyncio.Transport)
-            told = Hello("oslo", "uuid-oslo", "i", "n", "e", "9", "", clock_ms=time.time_ns() // 1_000_000 - 60_000)
+            told = Hello("oslo", "uuid-oslo", "i", "n", "e", "9", "", clock_ms=clock.now_ms() - 60_000)
             transport.write(wire.PREFACE + encode_frame(HelloAck(told)))
 
     async with (

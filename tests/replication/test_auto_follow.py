@@ -6,7 +6,7 @@ import pytest
 from tests.replication.following import caught_up
 from tests.two_clusters import Cluster, until
 
-from hanse.cluster.state import ClusterState
+from hanse.cluster.state import ClusterState, NodeMetadata
 from hanse.cluster.updates import ClusterService
 from hanse.errors import HanseError
 from hanse.replication import auto_follow, requests
@@ -143,9 +143,10 @@ def test_matching(index: str, fits: bool) -> None:
     assert matches(pattern, index) is fits
 
 
-def test_the_master_alone_looks_for_new_leaders() -> None:
+def test_one_node_alone_looks_for_new_leaders() -> None:
     patterns = {"logs": {"active": True}, "asleep": {"active": False}}
-    state = ClusterState("here", "uuid", customs={STATE_KEY: patterns}, master_node="n1")
+    nodes = {id: NodeMetadata(id, id, "", "") for id in ("n1", "n2")}
+    state = ClusterState("here", "uuid", customs={STATE_KEY: patterns}, nodes=nodes, master_node="n1")
     cluster = ClusterService(cast(Any, None), state)
     watched = [
         AutoFollow(cluster, cast(Any, None), cast(Any, None), lambda id=id: id)._watched() for id in ("n1", "n2")

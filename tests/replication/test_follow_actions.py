@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.replication.following import caught_up, follow, shard_stats
+from tests.several_nodes import several_nodes
 from tests.two_clusters import Cluster
 
-from hanse.errors import HanseError
+from hanse.errors import HanseError, NodeDisconnectedError
 from hanse.index.administration import requests as administration
 from hanse.replication import requests
 from hanse.replication.requests import ByFollower, Followers, OneIndex, PutFollow
@@ -164,3 +167,24 @@ async def test_an_index_that_is_not_there(pair: Pair, action: Any) -> None:
     await pair[0].create("own")
     answer = await pair[0].run(action, Followers(("_all",)))
     assert list(answer.values()) == [[]]
+
+
+async def test_statistics_name_the_nodes_that_did_not_answer(tmp_path: Path) -> None:
+    async def refuse(*_: Any) -> bytes:
+        raise NodeDisconnectedError("the node was cut off")
+
+    async with several_nodes(tmp_path, 2) as cluster:
+        first, second = cluster.nodes
+        for action, request in ((requests.STATS, Empty()), (requests.FOLLOW_STATS, Followers())):
+            assert "_nodes" not in await cluster.run(action, request)
+        second.gate.run_encoded = refuse
+        for master in (first.id, second.id):
+            await first.cluster.update(
+                "another master", lambda state, master=master: msgspec.structs.replace(state, master_node=master)
+            )
+            nodes = (await cluster.run(requests.STATS, Empty()))["_nodes"]
+            (failure,) = nodes.pop("failures")
+            assert nodes == {"total": 2, "successful": 1, "failed": 1}
+            assert (failure["node_id"], failure["caused_by"]["reason"]) == (second.id, "the node was cut off")
+        assert (await cluster.run(requests.FOLLOW_STATS, Followers()))["_nodes"]["failed"] == 1
+        del second.gate.run_encoded

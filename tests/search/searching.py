@@ -18,6 +18,7 @@ from hanse.search.copies import Copies
 from hanse.search.field_selection import matches_any
 from hanse.search.merge import render
 from hanse.search.parameters import search_request
+from hanse.search.reach import Reach
 from hanse.search.request import SEARCH, SearchRequest, SearchResult
 from hanse.search.spread_contexts import SpreadContexts
 from hanse.transport.actions import FULL_ACCESS, Access, Action, Call, IndicesOptions, Origin, Target, Targets
@@ -36,7 +37,8 @@ class Library:
         self.node = here
         self.indices = here.indices
         self.contexts = Contexts()
-        self.spread = SpreadContexts(here.cluster, here.indices, Copies(here.cluster, here.indices), self.contexts)
+        self.reach = Reach(here.cluster, here.indices, Copies(here.cluster, here.indices), self.contexts)
+        self.spread = SpreadContexts(self.reach)
         self.access: dict[str, Access] = {}
         self.filters: dict[str, tuple[dict[str, Any], ...]] = {}
 

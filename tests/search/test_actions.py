@@ -10,7 +10,6 @@ from tests.search.searching import Library
 
 from hanse.errors import ActionRequestValidationError, IndexNotFoundError, ParsingError
 from hanse.search.actions import explain, multi_search, register, validate_query
-from hanse.search.copies import Copies
 from hanse.search.request import (
     EXPLAIN,
     MSEARCH,
@@ -98,6 +97,5 @@ def test_actions_are_registered(books: Library) -> None:
     registry = ActionRegistry()
     register(registry)
     books.spread.register(registry)
-    here = books.node
-    ShardQuestions(here.cluster, here.indices, Copies(here.cluster, here.indices)).register(registry)
+    ShardQuestions(books.reach).register(registry)
     assert {EXPLAIN.name, MSEARCH.name, SCROLL.name} <= set(registry.actions())

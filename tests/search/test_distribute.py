@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,16 @@ import pytest
 from tests.several_nodes import SeveralNodes, several_nodes
 from tests.two_clusters import Cluster, until
 
+from hanse import clock
+from hanse.cluster import allocation
 from hanse.cluster.requests import UPDATE_SETTINGS, UpdateSettings
-from hanse.errors import IllegalArgumentError, NodeDisconnectedError, ParsingError, SearchPhaseExecutionError
+from hanse.errors import (
+    IllegalArgumentError,
+    NodeDisconnectedError,
+    ParsingError,
+    SearchPhaseExecutionError,
+    UnavailableShardsError,
+)
 from hanse.search.shard_requests import SEARCH_SHARDS
 
 MAPPINGS = {"properties": {"n": {"type": "long"}, "tag": {"type": "keyword"}, "t": {"type": "text"}}}
@@ -238,3 +247,66 @@ def counted(cluster: SeveralNodes) -> list[int]:
 
         node.gate.run_encoded = noted
     return asked
+
+
+class Hanging:
+    """A node that lets what is asked of it unanswered from now on: all of it, or searches alone."""
+
+    def __init__(self, node: Any, *, everything: bool) -> None:
+        self.is_asked = asyncio.Event()
+        self._node = node
+        self._answer = node.gate.run_encoded
+        self._everything = everything
+        node.gate.run_encoded = self._run_encoded
+
+    async def _run_encoded(self, name: str, *rest: Any) -> bytes:
+        if name == SEARCH_SHARDS.name:
+            self.is_asked.set()
+        elif not self._everything:
+            return await self._answer(name, *rest)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def end(self) -> None:
+        del self._node.gate.run_encoded
+
+
+async def test_a_search_waits_no_more_for_a_node_that_is_taken_out(cluster: SeveralNodes) -> None:
+    await filled(cluster, shards=1, replicas=1)
+    asked = next(iter(cluster.holders("b")[0] - {0}))
+    out = cluster.nodes[asked]
+    hanging = Hanging(out, everything=False)
+    search = asyncio.ensure_future(cluster.search("b", {"size": 0}, preference=f"_prefer_nodes:{out.id}"))
+    await hanging.is_asked.wait()
+    await cluster.nodes[0].cluster.update(
+        "taken out", lambda state: allocation.without_member(state, out.id, "a test", clock.now_ms())
+    )
+    answer = await search
+    assert answer["_shards"] == {"total": 1, "successful": 1, "skipped": 0, "failed": 0}
+    assert answer["hits"]["total"]["value"] == 60
+    hanging.end()
+
+
+async def test_a_search_waits_no_more_for_a_node_that_does_not_answer_its_checks(tmp_path: Path) -> None:
+    """Even where nobody can take it out, because the state cannot be changed."""
+    checks = "cluster.fault_detection.follower_check"
+    async with several_nodes(tmp_path, 0) as cluster:
+        for _ in range(3):
+            await cluster.add(
+                **{f"{checks}.interval": "50ms", f"{checks}.timeout": "300ms", f"{checks}.retry_count": "1"}
+            )
+        await filled(cluster, shards=1, replicas=2)
+        store = cluster._engine.state_store
+        commit = store.commit
+
+        async def no_quorum(*_: Any) -> None:
+            raise UnavailableShardsError("the bucket has no quorum")
+
+        store.commit = no_quorum  # type: ignore[method-assign]
+        hanging = Hanging(cluster.nodes[2], everything=True)
+        answer = await cluster.search("b", {"size": 0}, 1, preference=f"_prefer_nodes:{cluster.nodes[2].id}")
+        assert hanging.is_asked.is_set()
+        assert answer["_shards"] == {"total": 1, "successful": 1, "skipped": 0, "failed": 0}
+        assert cluster.nodes[2].id in cluster.nodes[1].cluster.state.nodes
+        hanging.end()
+        store.commit = commit  # type: ignore[method-assign]

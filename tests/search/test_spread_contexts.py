@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import orjson
 import pytest
 from tests.several_nodes import SeveralNodes, several_nodes
+from tests.two_clusters import until
 
-from hanse.errors import IllegalArgumentError, SearchPhaseExecutionError
+from hanse.errors import IllegalArgumentError, SearchPhaseExecutionError, SecurityError
 from hanse.search import pit_id
 from hanse.search.contexts import TooManyScrollContextsError
 from hanse.search.limits import SearchLimits
@@ -27,6 +29,7 @@ from hanse.search.request import (
     SearchRequest,
     SearchResult,
 )
+from hanse.search.shard_requests import BEGIN_SCROLL, OPEN_SHARDS
 from hanse.transport.identity import Identity
 
 BOB = Identity("bob", ())
@@ -146,6 +149,51 @@ async def test_the_limit_of_scrolls_holds_on_each_node(cluster: SeveralNodes) ->
     with pytest.raises(SearchPhaseExecutionError) as refused:
         await begun(cluster, {"size": 1})
     assert (refused.value.status, refused.value.root_causes[0].name) == (429, TooManyScrollContextsError.type)
+
+
+@pytest.mark.parametrize("kind", ["scroll", "pit"])
+async def test_nothing_stays_open_when_one_node_refuses(cluster: SeveralNodes, kind: str) -> None:
+    refusing = cluster.nodes[2]
+    answer = refusing.gate.run_encoded
+
+    async def refuse(name: str, *rest: Any) -> bytes:
+        if name in (BEGIN_SCROLL.name, OPEN_SHARDS.name):
+            # The others have opened theirs by then.
+            await until(lambda: open_contexts(cluster) == [1, 1, 0])
+            raise SecurityError("not here")
+        return await answer(name, *rest)
+
+    refusing.gate.run_encoded = refuse
+    with pytest.raises(SecurityError):
+        await (begun(cluster, {}) if kind == "scroll" else opened(cluster))
+    assert open_contexts(cluster) == [0, 0, 0]
+
+
+async def test_nothing_stays_open_when_the_first_page_fails(cluster: SeveralNodes) -> None:
+    cluster.nodes[2].contexts.limits = lambda: SearchLimits(scrolls_max=0)
+    with pytest.raises(SearchPhaseExecutionError):
+        await begun(cluster, {}, allow_partial_search_results=False)
+    assert open_contexts(cluster) == [0, 0, 0]
+
+
+async def test_nothing_stays_open_of_a_scroll_that_nobody_waits_for(cluster: SeveralNodes) -> None:
+    asked = asyncio.Event()
+
+    answer = cluster.nodes[2].gate.run_encoded
+
+    async def hang(name: str, *rest: Any) -> bytes:
+        if name == BEGIN_SCROLL.name:
+            asked.set()
+            await asyncio.Event().wait()
+        return await answer(name, *rest)
+
+    cluster.nodes[2].gate.run_encoded = hang
+    waiting = asyncio.ensure_future(begun(cluster, {}))
+    await asked.wait()
+    await until(lambda: open_contexts(cluster) == [1, 1, 0])
+    waiting.cancel()
+    await asyncio.wait((waiting,))
+    assert open_contexts(cluster) == [0, 0, 0]
 
 
 async def test_a_keep_alive_that_is_too_long_is_refused(cluster: SeveralNodes) -> None:

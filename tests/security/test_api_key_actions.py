@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hanse import clock
 from hanse.errors import HanseError, SecurityError
 from hanse.security import keys, requests
 from hanse.security.authentication import HttpCredentials
@@ -74,9 +75,9 @@ async def test_wrong_expired_and_invalidated_keys(make_cluster: Make, monkeypatc
     cluster = make_cluster()
     made = await create(cluster, expiration="1h")
     await login(cluster, made["encoded"])
-    later = keys.now_ms() + 3_600_001
+    later = clock.now_ms() + 3_600_001
     with monkeypatch.context() as patch:
-        patch.setattr(keys, "now_ms", lambda: later)
+        patch.setattr(clock, "now_ms", lambda: later)
         with pytest.raises(SecurityError, match="unable to authenticate user"):
             await login(cluster, made["encoded"])
     invalidate = requests.InvalidateApiKeys({"ids": [made["id"]]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import structlog
@@ -81,13 +82,27 @@ async def test_what_several_nodes_use_alike_is_one_entry(tmp_path: Path) -> None
         return Gathered(answers, {"n3": NodeNotConnectedError("gone")})
 
     ssl = actions(there[0], ask_nodes=ask)
-    entries = (await ssl.all_certificates(CALL, Empty())).certificates
+    call = cast(Any, SimpleNamespace(warnings=[]))
+    entries = (await ssl.all_certificates(call, Empty())).certificates
+    assert call.warnings == ["the certificates of node [n3] are not shown, it did not answer: gone"]
     assert [(entry["path"], entry["nodes"]) for entry in entries] == [
         ("node.crt", ["n1"]),
         ("ca.crt", ["n1", "n2"]),
         ("node.crt", ["n2"]),
     ]
     assert [one["node_id"] for one in (await ssl.reload_all(CALL, Empty())).failures] == ["n3"]
+
+
+async def test_the_only_node_that_answers_is_named_when_another_did_not(tmp_path: Path) -> None:
+    write(tmp_path, days=100)
+    own = await actions(tmp_path).certificates(CALL, Empty())
+
+    async def ask(*_: Any) -> Any:
+        return Gathered({"n1": own}, {"n2": NodeNotConnectedError("gone")})
+
+    call = cast(Any, SimpleNamespace(warnings=[]))
+    entries = (await actions(tmp_path, ask_nodes=ask).all_certificates(call, Empty())).certificates
+    assert [entry["nodes"] for entry in entries] == [["n1"], ["n1"]]
 
 
 async def test_a_reload_reports_by_context(tmp_path: Path) -> None:

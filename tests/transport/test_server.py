@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from hanse import clock
 from hanse.tls.contexts import TlsContexts
 from hanse.transport import server as server_module
 from hanse.transport.actions import Lane, Origin
@@ -53,11 +53,11 @@ class Wire:
     async def open(cls, port: int) -> Wire:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(DiallingHello(hello("caller"), Lane.INTERACTIVE).start().data)
-        before_ms = time.time_ns() // 1_000_000
+        before_ms = clock.now_ms()
         size = len(PREFACE + encode_frame(HelloAck(msgspec.structs.replace(hello(), clock_ms=before_ms))))
         (answer,) = FrameReader(DIALLING_HELLO).feed((await reader.readexactly(size)).removeprefix(PREFACE))
         assert isinstance(answer, HelloAck)
-        assert before_ms <= answer.node.clock_ms <= time.time_ns() // 1_000_000
+        assert before_ms <= answer.node.clock_ms <= clock.now_ms()
         assert msgspec.structs.replace(answer.node, clock_ms=0) == hello()
         return cls(reader, writer)
 

@@ -5,9 +5,9 @@ Tests: tests/cluster/test_allocation_actions.py.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
+from hanse import clock
 from hanse.cluster.allocation import reroute
 from hanse.cluster.allocation.commands import commanded, retried
 from hanse.cluster.allocation.explain import explained
@@ -34,12 +34,12 @@ class AllocationActions:
         explanations: list[dict[str, Any]] = []
 
         def change(state: ClusterState) -> ClusterState:
-            changed, explanations[:] = commanded(state, request.commands, _now_ms(), explain=request.explain)
-            return retried(changed, _now_ms()) if request.retry_failed else changed
+            changed, explanations[:] = commanded(state, request.commands, clock.now_ms(), explain=request.explain)
+            return retried(changed, clock.now_ms()) if request.retry_failed else changed
 
         if request.dry_run:
             before = self._cluster.state
-            state = reroute(before, change(before), _now_ms())
+            state = reroute(before, change(before), clock.now_ms())
         else:
             state = await self._cluster.update("cluster_reroute (api)", change)
         shown: dict[str, Any] = {"cluster_uuid": state.cluster_uuid, "version": state.version}
@@ -49,8 +49,4 @@ class AllocationActions:
         return {**answer, "explanations": explanations} if request.explain else answer
 
     async def explain(self, call: Call, request: ExplainAllocation) -> dict[str, Any]:
-        return explained(self._cluster.state, request, _now_ms())
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+        return explained(self._cluster.state, request, clock.now_ms())

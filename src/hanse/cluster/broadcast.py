@@ -8,7 +8,7 @@ Tests: tests/cluster/test_broadcast.py.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -31,6 +31,11 @@ class Gathered(Generic[R]):
 
     answers: dict[str, R] = field(default_factory=dict)
     failures: dict[str, HanseError] = field(default_factory=dict)
+
+    def lacking(self, more: Mapping[str, HanseError]) -> Gathered[R]:
+        """The same without nodes that left something else unanswered."""
+        answers = {node: answer for node, answer in self.answers.items() if node not in more}
+        return Gathered(answers, {**self.failures, **more})
 
     def header(self) -> dict[str, Any]:
         """The member `_nodes` of Elasticsearch's answers; `failures` only where there are some."""

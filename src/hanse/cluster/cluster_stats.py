@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from hanse import clock
 from hanse.cluster import requests
 from hanse.cluster.broadcast import Broadcast
 from hanse.cluster.health import cluster_health
@@ -64,7 +64,7 @@ class ClusterStatsActions:
             **gathered.header(),
             "cluster_name": state.cluster_name,
             "cluster_uuid": state.cluster_uuid,
-            "timestamp": time.time_ns() // 1_000_000,
+            "timestamp": clock.now_ms(),
             "status": cluster_health(state)["status"],
             "indices": {
                 "count": len(state.indices),

@@ -13,13 +13,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from hanse import clock
+
 
 class Machine:
     """Gauges by section of `_nodes/stats`. Uptime counts from when this was made."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
-        self.started_at_ms = time.time_ns() // 1_000_000
+        self.started_at_ms = clock.now_ms()
         self._of_machine = _Share(_machine_times)
         self._of_process = _Share(_process_times)
 

@@ -25,6 +25,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from hanse import clock
 from hanse.cluster import allocation
 from hanse.cluster.nodes import Nodes
 from hanse.cluster.state import ClusterState, NodeMetadata
@@ -106,10 +107,6 @@ CHECK = Action("internal:coordination/fault_detection/follower_check", Check, Ve
 HEARS = Action("internal:coordination/fault_detection/leader_check", About, Heard, Scope.MEMBER)
 LAPSED = Action("internal:cluster/coordination/lapsed", Superseded, Lapsed, Scope.MEMBER)
 PUBLISH = Action("internal:cluster/coordination/commit_state", Version, Empty, Scope.MEMBER)
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _with_master(state: ClusterState) -> ClusterState:
@@ -217,9 +214,9 @@ class Membership:
         for node in state.nodes.values():
             if node.id != own.id and node.transport_address == own.transport_address:
                 state = allocation.without_member(
-                    state, node.id, "another node has its address", now_ms(), is_over=True
+                    state, node.id, "another node has its address", clock.now_ms(), is_over=True
                 )
-        return _with_master(allocation.with_member(state, own, now_ms()))
+        return _with_master(allocation.with_member(state, own, clock.now_ms()))
 
     async def leave(self) -> None:
         """A planned stop: primaries are handed over first, so that writes go on elsewhere at once."""
@@ -230,12 +227,13 @@ class Membership:
             try:
                 async with asyncio.timeout(HANDED_OVER_S):
                     await self._cluster.update(
-                        f"node-stops [{own.name}]", lambda state: allocation.stepping_down(state, own.id, now_ms())
+                        f"node-stops [{own.name}]",
+                        lambda state: allocation.stepping_down(state, own.id, clock.now_ms()),
                     )
                     await self._cluster.update(
                         f"node-left [{own.name}]",
                         lambda state: _with_master(
-                            allocation.without_member(state, own.id, "it was stopped", now_ms(), is_over=True)
+                            allocation.without_member(state, own.id, "it was stopped", clock.now_ms(), is_over=True)
                         ),
                     )
             except (HanseError, TimeoutError) as error:
@@ -340,6 +338,8 @@ class Membership:
         may_be_alone = state.master_node == own_id and len(state.nodes) <= 2
         if not (is_dead or may_be_alone or self.is_in_touch):
             return
+        # Others may be the ones to take it out, or nobody can: what waits for it here goes on elsewhere all the same.
+        self._nodes.cut(node_id, f"the node does not answer: {why}")
         if state.master_node == node_id and await self._is_heard_by_others(node_id):
             return
         if node_id in state.nodes and own_id in state.nodes and state.master_node in (own_id, node_id):
@@ -359,7 +359,7 @@ class Membership:
         if own.id not in state.nodes or state.master_node not in (own.id, node_id):
             return state
         was_master = state.master_node == node_id
-        state = allocation.without_member(state, node_id, why, now_ms(), is_over=is_dead)
+        state = allocation.without_member(state, node_id, why, clock.now_ms(), is_over=is_dead)
         if was_master and "master" in own.roles:
             return msgspec.structs.replace(state, master_node=own.id)
         return _with_master(state)
@@ -384,7 +384,7 @@ class Membership:
             self._alarm = None
         wakeup = allocation.next_wakeup_ms(state)
         if wakeup is not None and state.master_node == self._nodes.own_id:
-            after_s = max(0.0, (wakeup - now_ms()) / 1000) + 0.01
+            after_s = max(0.0, (wakeup - clock.now_ms()) / 1000) + 0.01
             self._alarm = asyncio.get_running_loop().call_later(after_s, self._wake)
 
     def _wake(self) -> None:

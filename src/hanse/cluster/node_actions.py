@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hanse import __version__
+from hanse import __version__, clock
 from hanse.cluster import requests
 from hanse.cluster.broadcast import Broadcast
 from hanse.cluster.machine import Machine
@@ -138,7 +137,7 @@ class NodeActions:
     async def own_stats(self, call: Call, request: OfNode) -> dict[str, Any]:
         node = self._own()
         shown = {
-            "timestamp": time.time_ns() // 1_000_000,
+            "timestamp": clock.now_ms(),
             "name": node.name,
             "transport_address": node.transport_address,
             "host": host_of(node),

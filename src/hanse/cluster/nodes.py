@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TypeVar
 
 import structlog
@@ -56,6 +56,8 @@ class Nodes:
         self._peers: dict[str, Peer] = {}
         self._dialling: dict[str, asyncio.Task[Peer | ConnectTransportError]] = {}
         self._refused: dict[str, tuple[float, ConnectTransportError]] = {}
+        self._cut: dict[str, asyncio.Future[str]] = {}
+        """Of nodes that are dialled: done with the reason when that is waited for no more."""
         self._tasks = Tasks()
         self._unsubscribe = cluster.subscribe(self._follow)
 
@@ -118,7 +120,11 @@ class Nodes:
                 raise refused[1]
             dialling = self._dialling[node_id] = self._tasks.spawn(f"connect to [{node.name}]", self._outcome(node))
             dialling.add_done_callback(lambda done: self._dialled(node_id, done))
-        outcome = await asyncio.shield(dialling)
+        cut = self._cut.setdefault(node_id, asyncio.get_running_loop().create_future())
+        await asyncio.wait((dialling, cut), return_when=asyncio.FIRST_COMPLETED)
+        if not dialling.done():
+            raise NodeNotConnectedError(f"[{self.name_of(node_id)}] Node not connected: {cut.result()}")
+        outcome = dialling.result()
         if isinstance(outcome, ConnectTransportError):
             raise outcome
         return outcome
@@ -149,6 +155,7 @@ class Nodes:
 
     def _dialled(self, node_id: str, dialling: asyncio.Task[Peer | ConnectTransportError]) -> None:
         self._dialling.pop(node_id, None)
+        self._cut.pop(node_id, None)
         if dialling.cancelled() or dialling.exception() is not None:
             return
         outcome = dialling.result()
@@ -158,31 +165,29 @@ class Nodes:
         else:
             self._refused[node_id] = (time.monotonic() + PAUSE_S, outcome)
 
+    def cut(self, node_id: str, why: str) -> None:
+        """Whoever waits for the node waits no more: what was asked of it fails at once, as over a lost connection.
+
+        A node that sleeps, or whose handlers hang, keeps its connections open and would be waited for without end.
+        """
+        peer = self._peers.pop(node_id, None)
+        if peer is not None:
+            peer.cut(why)
+        waiting = self._cut.pop(node_id, None)
+        if waiting is not None:
+            waiting.set_result(why)
+
     def _follow(self, old: ClusterState, new: ClusterState) -> None:
-        """Connections to nodes that left, or that started again since, are closed."""
-        for node_id, peer in list(self._peers.items()):
-            node = new.nodes.get(node_id)
-            if node is None or node.ephemeral_id != peer.peer.ephemeral_id:
-                del self._peers[node_id]
-                self._tasks.spawn(f"close connection to [{peer.peer.node_name}]", peer.close())
+        """Connections to nodes that left, or that started again since, are of no use."""
+        for node_id in self._peers.keys() | self._cut.keys():
+            node, peer = new.nodes.get(node_id), self._peers.get(node_id)
+            if node is None:
+                self.cut(node_id, "the node is no member of this cluster any more")
+            elif peer is not None and node.ephemeral_id != peer.peer.ephemeral_id:
+                self.cut(node_id, "the node was started again")
 
     async def close(self) -> None:
         self._unsubscribe()
         await self._tasks.close()
         peers, self._peers = self._peers, {}
         await asyncio.gather(*(peer.close() for peer in peers.values()))
-
-
-async def answered(
-    nodes: Nodes | None,
-    node_id: str,
-    call: Call,
-    action: Action[Q, R],
-    request: Q,
-    here: Callable[[Call, Q], Awaitable[R]],
-) -> R:
-    """What a node answers to a part of the call: this one by `here`, its own handler of the action, another one through
-    its gate. Without `nodes` this node stands alone."""
-    if nodes is None or node_id == nodes.own_id:
-        return await here(call, request)
-    return await nodes.forward(node_id, call, action, request)

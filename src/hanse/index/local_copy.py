@@ -84,6 +84,7 @@ class LocalCopy:
         self.shard: Shard | None = None
         self.recovery = Recovery()
         self._had_files = False
+        self._has_begun_log = False
         self.opening = around.tasks.spawn(f"opening of {self}", self._open(before))
         self._replicas: Replicas | None = None
         self._leading: asyncio.Task[None] | None = None
@@ -141,8 +142,9 @@ class LocalCopy:
             raise ShardFailedError(f"shard folder [{self._folder}] failed: {error}") from error
 
     async def _open_primary(self, shard: Shard) -> None:
-        if self.assigned.begins_log:
+        if self.assigned.begins_log and not self._has_begun_log:
             await self._begin_log(shard)
+            self._has_begun_log = True
         self.recovery.begins("EXISTING_STORE" if shard.logged.position > 0 or shard.max_seq_no >= 0 else "EMPTY_STORE")
         await self._replay(shard, is_new=self._may_begin(shard))
         term = self._owner.leads(self.number)
@@ -164,7 +166,7 @@ class LocalCopy:
 
     async def _begin_log(self, shard: Shard) -> None:
         """Makes the log begin anew behind what this copy holds, which is another history from here on. Only when an
-        operator said so."""
+        operator said so, and once: opening that is tried again later finds in the log what was appended since."""
         assert self._around.engine is not None
         commit_log = self._around.engine.commit_log(shard.index_uuid, self.number)
         if commit_log is not None:

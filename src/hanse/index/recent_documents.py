@@ -39,6 +39,9 @@ class RecentDocuments:
         self._keep(read)
         return [document or read[seq_no] for seq_no, document in zip(seq_nos, found, strict=True)]
 
+    def clear(self) -> None:
+        self._kept, self._bytes = {}, 0
+
     def _keep(self, documents: dict[int, StoredDocument]) -> None:
         self._kept.update(documents)
         self._bytes += sum(len(document.source) for document in documents.values())
@@ -47,4 +50,4 @@ class RecentDocuments:
             self._kept = dict(entries[len(entries) // 2 :])
             self._bytes = sum(len(document.source) for document in self._kept.values())
             if self._bytes > self._bytes_max:
-                self._kept, self._bytes = {}, 0
+                self.clear()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from typing import Any, Literal
 
+from hanse import clock
+
 Kind = Literal["EMPTY_STORE", "EXISTING_STORE", "PEER"]
 Stage = Literal["INIT", "INDEX", "TRANSLOG", "FINALIZE", "DONE"]
 
@@ -22,7 +24,7 @@ class Recovery:
         self.kind: Kind = "EMPTY_STORE"
         self.stage: Stage = "INIT"
         self.source: str | None = None
-        self.started_at_ms = time.time_ns() // 1_000_000
+        self.started_at_ms = clock.now_ms()
         self._started = time.monotonic()
         self._took_s: float | None = None
         self._copied = 0

@@ -7,11 +7,11 @@ Tests: tests/index/test_reports.py.
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import NamedTuple
 
 import structlog
 
+from hanse import clock
 from hanse.cluster import allocation
 from hanse.cluster.state import ClusterState
 from hanse.cluster.updates import ClusterService
@@ -67,7 +67,7 @@ class Reports:
 
 
 def _with(state: ClusterState, started: list[tuple[str, int, str]], failed: list[Failure]) -> ClusterState:
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = clock.now_ms()
     if started:
         state = allocation.started(state, started, now_ms)
     for one in failed:

@@ -158,6 +158,12 @@ class SearchFeed:
                 # Not awaited itself: a task that is done but not yet taken off gives control back at once, forever.
                 await asyncio.wait((self._round,))
 
+    async def merge(self) -> None:
+        """Everything handed over before the call is merged as far as it is to be, and searches see the outcome."""
+        await self.refresh()
+        await self._idle()
+        await asyncio.shield(self._start(self._merge()))
+
     async def rest(self) -> None:
         """Closes the writer of an index nobody writes to any more; what was fed is committed first."""
         await self._idle()
@@ -225,6 +231,17 @@ class SearchFeed:
 
     def _commit(self, generation: Generation, fed: Mark) -> Published:
         generation.commit(fed.through)
+        self._index.adopt(generation)
+        return Published.now(generation.searcher(), generation.schema, fed.through, fed.batches)
+
+    async def _merge(self) -> None:
+        if not self._is_behind:
+            self._published = await self._workers.index(self._finish_merges, self._fed)
+            self._uncommitted_bytes = 0
+
+    def _finish_merges(self, fed: Mark) -> Published:
+        generation = self._index.open()
+        generation.finish_merges(fed.through)
         self._index.adopt(generation)
         return Published.now(generation.searcher(), generation.schema, fed.through, fed.batches)
 

@@ -136,6 +136,12 @@ class Generation:
                 raise self._failed(error) from error
         return self._writer
 
+    def finish_merges(self, through: int) -> None:
+        """Returns when its segments are merged as far as they are to be: a commit is what sets merges going."""
+        self._open_writer()
+        self.commit(through)
+        self.close_writer(finish_merges=True)
+
     def close_writer(self, *, finish_merges: bool = False) -> None:
         """Ends the writer's threads; what was not committed is gone."""
         writer, self._writer = self._writer, None

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hanse import clock
 from hanse.cluster.log import CommitLog, Logged, Operation
 from hanse.cluster.state import IndexMetadata
 from hanse.errors import HanseError, RetryOnPrimaryError, ShardFailedError
@@ -155,6 +156,11 @@ class Shard:
     async def refresh(self) -> None:
         """Makes all acknowledged writes searchable."""
         await self.feed.refresh()
+
+    async def merge(self) -> None:
+        """Makes all acknowledged writes searchable, in as few segments as tantivy's merges make of them."""
+        self._check_open()
+        await self.feed.merge()
 
     async def recover(self, *, is_new: bool = True) -> None:
         """Brings the store up to the log, and the search index up to the store. Raises LogDamagedError.
@@ -354,11 +360,11 @@ class Shard:
         return list(self.retention_leases.leases.values())
 
     async def add_lease(self, id: str, retaining_seq_no: int, source: str) -> None:
-        lease = RetentionLease(id, retaining_seq_no, _now_ms(), source)
+        lease = RetentionLease(id, retaining_seq_no, clock.now_ms(), source)
         await self._change_leases(lambda leases: leases.added(lease))
 
     async def renew_lease(self, id: str, retaining_seq_no: int) -> None:
-        await self._change_leases(lambda leases: leases.renewed(id, retaining_seq_no, _now_ms()))
+        await self._change_leases(lambda leases: leases.renewed(id, retaining_seq_no, clock.now_ms()))
 
     async def remove_lease(self, id: str) -> None:
         await self._change_leases(lambda leases: leases.without(id))
@@ -390,10 +396,6 @@ class Shard:
         async with self._exclusive:
             await self._commit.close()
             await self._workers.write(self.store.close)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 __all__ = ["Shard", "ShardReader", "StoredDocument", "UpdateBody", "WriteOp", "WriteResult"]

@@ -9,12 +9,12 @@ from __future__ import annotations
 import base64
 import itertools
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
+from hanse import clock
 from hanse.cluster.log import Operation
 from hanse.errors import (
     ActionRequestValidationError,
@@ -95,7 +95,7 @@ _counter = itertools.count(secrets.randbits(20))
 
 def new_id() -> str:
     """20 URL-safe characters, of which those made together share a prefix, so that heads stay close together."""
-    made = (time.time_ns() // 1_000_000).to_bytes(6, "big") + _node + (next(_counter) & 0xFFFFFF).to_bytes(3, "big")
+    made = clock.now_ms().to_bytes(6, "big") + _node + (next(_counter) & 0xFFFFFF).to_bytes(3, "big")
     return base64.urlsafe_b64encode(made).decode()
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from hanse import clock
 from hanse.cluster.updates import ClusterService
 from hanse.errors import HanseError, IllegalArgumentError, RemoteTransportError
 from hanse.index.administration.requests import RESOLVE, ByNames
@@ -54,7 +55,7 @@ class CrossClusterSearch:
                 "[scroll] cannot be used across clusters: page with [search_after] over a unique sort instead"
             )
         started = time.monotonic()
-        now_ms = request.now_ms or time.time_ns() // 1_000_000
+        now_ms = request.now_ms or clock.now_ms()
         if len(remotes) == 1 and not call.targets.has_local:
             result = await self._forwarded(call, request, now_ms)
         else:
@@ -127,7 +128,7 @@ class CrossClusterSearch:
     async def field_caps(self, call: Call, request: FieldCapsRequest) -> FieldCapsResult:
         """A failing remote is reported under `failures` when another cluster answered."""
         remotes = call.targets.remotes
-        request = msgspec.structs.replace(request, now_ms=request.now_ms or time.time_ns() // 1_000_000)
+        request = msgspec.structs.replace(request, now_ms=request.now_ms or clock.now_ms())
         work: dict[str, Coroutine[Any, Any, FieldCapsResult | HanseError]] = {}
         if call.targets.has_local:
             work[LOCAL] = self._questions.field_caps(call, request)

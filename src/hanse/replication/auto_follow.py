@@ -16,12 +16,14 @@ from typing import Any
 import msgspec
 import structlog
 
+from hanse import clock
 from hanse.cluster.state import ClusterState
 from hanse.cluster.updates import ClusterService
 from hanse.errors import ActionRequestValidationError, HanseError, ResourceNotFoundError, XContentParseError
 from hanse.remote.registry import RemoteClusters
 from hanse.replication import requests
 from hanse.replication.parameters import NAMES, parse_parameters
+from hanse.replication.remote_client import RemoteClient, watching_node
 from hanse.replication.requests import LEADER_INDEXES, PUT_FOLLOW, AutoFollowPattern, LeaderIndexes, PutFollow
 from hanse.replication.service import RunAs
 from hanse.tasks import Tasks
@@ -44,7 +46,7 @@ _KEYS = NAMES | {
 
 
 class AutoFollow:
-    """The patterns' handlers on every node, and the watcher, which works while this node is the master."""
+    """The patterns' handlers on every node, and the watcher, which works while this node is the one that watches."""
 
     def __init__(self, cluster: ClusterService, remotes: RemoteClusters, run: RunAs, own_id: Callable[[], str]) -> None:
         self._cluster = cluster
@@ -65,7 +67,7 @@ class AutoFollow:
 
     def _changed(self, old: ClusterState, new: ClusterState) -> None:
         patterns = self._patterns(new)
-        if self._patterns(old) != patterns or old.master_node != new.master_node:
+        if self._patterns(old) != patterns or watching_node(old) != watching_node(new):
             for key in [key for key in self._errors if key.split(":")[0] not in patterns]:
                 del self._errors[key]
             self._wake.set()
@@ -176,10 +178,11 @@ class AutoFollow:
                 continue
 
     def _watched(self) -> dict[str, Any]:
-        """The active patterns while this node is the master; two watchers would both follow what is new."""
+        """The active patterns while this node is to watch; two watchers would both follow what is new."""
         state = self._cluster.state
-        is_master = state.master_node == self._own_id()
-        return {n: p for n, p in self._patterns(state).items() if p["active"] and is_master}
+        if watching_node(state) != self._own_id():
+            return {}
+        return {name: pattern for name, pattern in self._patterns(state).items() if pattern["active"]}
 
     async def _look(self, name: str, pattern: Mapping[str, Any], patterns: Mapping[str, Any]) -> None:
         alias = pattern["remote_cluster"]
@@ -245,7 +248,7 @@ class AutoFollow:
         return True
 
     def _note(self, key: str, error: HanseError) -> None:
-        self._errors[key] = (time.time_ns() // 1_000_000, error)
+        self._errors[key] = (clock.now_ms(), error)
         self._errors.move_to_end(key)
         while len(self._errors) > ERRORS_MAX:
             self._errors.popitem(last=False)
@@ -291,8 +294,8 @@ def _missing(name: str) -> ResourceNotFoundError:
     return ResourceNotFoundError(f"auto-follow pattern [{name}] is missing")
 
 
-def register(registry: ActionRegistry, auto_follow: AutoFollow) -> None:
-    registry.register(requests.PUT_AUTO_FOLLOW, auto_follow.put)
+def register(registry: ActionRegistry, auto_follow: AutoFollow, client: RemoteClient) -> None:
+    registry.register(requests.PUT_AUTO_FOLLOW, client.handler(requests.PUT_AUTO_FOLLOW, auto_follow.put))
     registry.register(requests.GET_AUTO_FOLLOW, auto_follow.get)
     registry.register(requests.DELETE_AUTO_FOLLOW, auto_follow.delete)
     registry.register(requests.ACTIVATE_AUTO_FOLLOW, auto_follow.activate)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
 
-from hanse.cluster.broadcast import Broadcast
+from hanse import clock
+from hanse.cluster.broadcast import Broadcast, Gathered
 from hanse.cluster.state import ClusterState, IndexMetadata
 from hanse.errors import (
     HanseError,
@@ -35,6 +35,7 @@ from hanse.replication import requests
 from hanse.replication.auto_follow import AutoFollow
 from hanse.replication.metadata_sync import FOLLOWING, new_follower, overrides_of, synced, versions_of
 from hanse.replication.parameters import NAMES, parse_parameters
+from hanse.replication.remote_client import RemoteClient, watching_node
 from hanse.replication.requests import (
     AUTO_FOLLOW_STATS,
     FIRST_COPY,
@@ -86,7 +87,7 @@ class FollowActions:
         check_index_name(request.follower)
         leader = await self._leader(alias, leader_name, call.identity)
         custom = _custom(alias, leader, call.identity, parameters.given)
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = clock.now_ms()
 
         def change(state: ClusterState) -> ClusterState:
             existing = state.indices.get(request.follower)
@@ -233,13 +234,17 @@ class FollowActions:
         return {"follower_indices": entries}
 
     async def stats(self, call: Call, request: Followers) -> dict[str, Any]:
+        asked, shown = await self._stats(call, request)
+        return _with_failures(asked, shown)
+
+    async def _stats(self, call: Call, request: Followers) -> tuple[Gathered[FollowsHere], dict[str, Any]]:
         state = self._cluster.state
         names = [name for name in _chosen(state, request.names, must_exist=True) if is_active(state.indices[name])]
         if not names and request.names and not any("*" in name or name == "_all" for name in request.names):
             raise ResourceNotFoundError(f"No shard follow tasks for follower indices [{','.join(request.names)}]")
-        answers = await self._broadcast.ask(call, state.nodes, FOLLOWS_HERE, Empty())
-        shards = [shard for answer in answers.answers.values() for shard in answer.shards]
-        return {"indices": [_index_stats(name, shards) for name in names]}
+        asked = await self._broadcast.ask(call, state.nodes, FOLLOWS_HERE, Empty())
+        shards = [shard for answer in asked.answers.values() for shard in answer.shards]
+        return asked, {"indices": [_index_stats(name, shards) for name in names]}
 
     async def follows_here(self, call: Call, request: Empty) -> FollowsHere:
         return FollowsHere(self._replication.stats())
@@ -248,17 +253,23 @@ class FollowActions:
         return self._auto_follow.stats()
 
     async def all_stats(self, call: Call, request: Empty) -> dict[str, Any]:
-        follows = await self.stats(call, Followers())
-        master = self._cluster.state.master_node or self._broadcast.own_id
-        asked = await self._broadcast.ask(call, (master,), AUTO_FOLLOW_STATS, Empty())
-        stats = next(iter(asked.answers.values()), None) or self._auto_follow.stats()
-        return {"auto_follow_stats": stats, "follow_stats": follows}
+        asked, follows = await self._stats(call, Followers())
+        watcher = watching_node(self._cluster.state) or self._broadcast.own_id
+        of_watcher = await self._broadcast.ask(call, (watcher,), AUTO_FOLLOW_STATS, Empty())
+        stats = of_watcher.answers.get(watcher) or self._auto_follow.stats()
+        shown = {"auto_follow_stats": stats, "follow_stats": follows}
+        return _with_failures(asked.lacking(of_watcher.failures), shown)
 
     async def apply(self, call: Call, request: ApplyOperations) -> Empty:
         name = request.indices[0]
         shard = self._indices.get(name).shard(request.shard)
         await shard.replicate(request.operations, request.up_to)
         return Empty()
+
+
+def _with_failures(asked: Gathered[Any], shown: dict[str, Any]) -> dict[str, Any]:
+    """Elasticsearch's answer, which has no place for nodes: they are named where some are missing from it."""
+    return {**asked.header(), **shown} if asked.failures else shown
 
 
 def _index_stats(name: str, every: list[dict[str, Any]]) -> dict[str, Any]:
@@ -318,11 +329,11 @@ def _chosen(state: ClusterState, names: tuple[str, ...], *, must_exist: bool) ->
     return sorted(name for name in chosen if "ccr" in state.indices[name].custom)
 
 
-def register(registry: ActionRegistry, actions: FollowActions) -> None:
-    registry.register(requests.PUT_FOLLOW, actions.put_follow)
+def register(registry: ActionRegistry, actions: FollowActions, client: RemoteClient) -> None:
+    registry.register(requests.PUT_FOLLOW, client.handler(requests.PUT_FOLLOW, actions.put_follow))
     registry.register(requests.PAUSE_FOLLOW, actions.pause)
-    registry.register(requests.RESUME_FOLLOW, actions.resume)
-    registry.register(requests.UNFOLLOW, actions.unfollow)
+    registry.register(requests.RESUME_FOLLOW, client.handler(requests.RESUME_FOLLOW, actions.resume))
+    registry.register(requests.UNFOLLOW, client.handler(requests.UNFOLLOW, actions.unfollow))
     registry.register(requests.FOLLOW_INFO, actions.info)
     registry.register(requests.FOLLOW_STATS, actions.stats)
     registry.register(requests.STATS, actions.all_stats)

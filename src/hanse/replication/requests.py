@@ -18,6 +18,8 @@ class PutFollow(msgspec.Struct, frozen=True, omit_defaults=True):
     body: dict[str, Any]
     wait_for_active_shards: str = "0"
     options: IndicesOptions = _ONE
+    state_version: int = 0
+    """Here and below: what a node that passes the request on knows (remote_client.py)."""
 
     @property
     def follower(self) -> str:
@@ -35,12 +37,14 @@ class ByFollower(msgspec.Struct, frozen=True, omit_defaults=True):
 
     follower: str
     body: dict[str, Any] = {}
+    state_version: int = 0
 
 
 class OneIndex(msgspec.Struct, frozen=True, omit_defaults=True):
     indices: tuple[str, ...]
     body: dict[str, Any] = {}
     options: IndicesOptions = _ONE
+    state_version: int = 0
 
 
 class Followers(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -52,6 +56,7 @@ class Followers(msgspec.Struct, frozen=True, omit_defaults=True):
 class AutoFollowPattern(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     body: dict[str, Any] = {}
+    state_version: int = 0
 
 
 class ShardChanges(msgspec.Struct, frozen=True, omit_defaults=True):

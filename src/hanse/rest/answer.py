@@ -8,11 +8,12 @@ Tests: tests/rest/test_answer.py.
 
 from __future__ import annotations
 
-import time
 from email.utils import formatdate
 from http import HTTPStatus
 
 from aiohttp import HttpVersion10, web
+
+from hanse import clock
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
@@ -77,10 +78,11 @@ class _Date:
         self._text = ""
 
     def now(self) -> str:
-        second = time.time_ns() // 1_000_000_000
+        second = clock.now_ms() // 1000
         if second != self._second:
             self._second, self._text = second, formatdate(second, usegmt=True)
         return self._text
 
 
 _date = _Date()
+# NOIMPORT

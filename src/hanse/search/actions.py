@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
 import orjson
 import tantivy
 
+from hanse import clock
 from hanse.errors import ActionRequestValidationError, HanseError, ParsingError
 from hanse.index.service import IndexService, Indices
 from hanse.index.shard import ShardReader
@@ -83,10 +83,6 @@ def _shape(service: IndexService, reader: ShardReader, target: Target) -> Shape:
     )
 
 
-def _now_ms() -> int:
-    return int(datetime.now(UTC).timestamp() * 1000)
-
-
 async def validate_query(indices: Indices, call: Call, request: ValidateQueryRequest) -> JsonResult:
     """Whether the query can be built for every index; with `explain`, what became of it. All shards serve here."""
     return validated(request, *validate_here(indices, call.targets.local, request))
@@ -113,7 +109,7 @@ def validate_here(
                 if request.all_shards:
                     entry["shard"] = shard.number
                 try:
-                    plan = build_plan(SearchBody(query=query), shape, reader.searcher, _now_ms())
+                    plan = build_plan(SearchBody(query=query), shape, reader.searcher, clock.now_ms())
                     entry |= {"valid": True, "explanation": str(plan.asked.query)}
                 except (HanseError, RequestRefusedError) as error:
                     cause = error.error if isinstance(error, RequestRefusedError) else error
@@ -156,7 +152,7 @@ async def explain(indices: Indices, call: Call, request: ExplainRequest) -> Json
     with shard.reader() as reader:
         shape = _shape(service, reader, target)
         try:
-            plan = build_plan(SearchBody(query=query), shape, reader.searcher, _now_ms())
+            plan = build_plan(SearchBody(query=query), shape, reader.searcher, clock.now_ms())
         except RequestRefusedError as refused:
             raise refused.error from refused
         return _explained(reader, plan, request, service.name)

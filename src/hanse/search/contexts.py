@@ -72,6 +72,10 @@ class Context:
         return Part(self.node, self.id, len(self.views))
 
 
+def new_id() -> str:
+    return secrets.token_urlsafe(16)
+
+
 def owner_of(identity: Identity) -> Owner:
     return (identity.realm.type, identity.realm.name, identity.username)
 
@@ -135,8 +139,9 @@ class Contexts:
         node: str,
         body: SearchBody,
         request: SearchRequest,
+        id: str = "",
     ) -> Context:
-        context = self.open(identity, views, keep_alive_s, node)
+        context = self.open(identity, views, keep_alive_s, node, id)
         context.body, context.request = continuable(body), request
         return context
 
@@ -257,11 +262,9 @@ class Contexts:
         if keep_alive is not None:
             context.keep_alive_s = self.read_keep_alive(keep_alive, name)
 
-    def open(self, identity: Identity, views: list[ShardView], keep_alive_s: float, node: str) -> Context:
-        """`node` is this one."""
-        context = Context(
-            secrets.token_urlsafe(16), owner_of(identity), views, keep_alive_s, self._clock() + keep_alive_s, node
-        )
+    def open(self, identity: Identity, views: list[ShardView], keep_alive_s: float, node: str, id: str = "") -> Context:
+        """`node` is this one; `id` is of `new_id`, where the node that asks has chosen it."""
+        context = Context(id or new_id(), owner_of(identity), views, keep_alive_s, self._clock() + keep_alive_s, node)
         self._open[context.id] = context
         self._schedule()
         return context

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import cmp_to_key
-from time import perf_counter, perf_counter_ns, time_ns
+from time import perf_counter, perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hanse import clock
 from hanse.errors import (
     ActionRequestValidationError,
     HanseError,
@@ -124,7 +125,7 @@ async def search_views(
     limits: SearchLimits,
 ) -> SearchResult:
     """The answer of open views, which are all that the search has."""
-    now_ms = request.now_ms if request.now_ms is not None else time_ns() // 1_000_000
+    now_ms = request.now_ms if request.now_ms is not None else clock.now_ms()
     result = await query_views(views, failures, body, request, now_ms, limits)
     if result.failed:
         check_failures(result, request)

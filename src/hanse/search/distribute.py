@@ -7,25 +7,22 @@ cluster would (see merge.py). Tests: tests/search/test_distribute.py, tests/jour
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 
 import msgspec
 
-from hanse.cluster.nodes import Nodes, answered
-from hanse.cluster.updates import ClusterService
+from hanse import clock
 from hanse.errors import HanseError
-from hanse.index.service import Indices
 from hanse.search.body import SearchBody
 from hanse.search.can_match import threshold
-from hanse.search.contexts import Contexts
 from hanse.search.coordinate import check_failures, query_views, read_body, search_local
-from hanse.search.copies import Copies, Place
+from hanse.search.copies import Place
 from hanse.search.expand import expand_groups
 from hanse.search.limits import SearchLimits
 from hanse.search.parts import GONE, by_index, gone, idle_part, lost_shards, merged, share, taken_out
 from hanse.search.pit_id import Part, parts_of
+from hanse.search.reach import Reach
 from hanse.search.request import SearchRequest, SearchResult
 from hanse.search.shard_requests import SEARCH_SHARDS, SearchShards, Shards
 from hanse.search.spread_contexts import SpreadContexts
@@ -38,17 +35,10 @@ Gather = Callable[[SearchBody, SearchRequest], Awaitable[SearchResult]]
 
 
 class Distribution:
-    """Without `nodes` this node stands alone."""
-
-    def __init__(
-        self, cluster: ClusterService, indices: Indices, copies: Copies, contexts: Contexts, nodes: Nodes | None = None
-    ) -> None:
-        self._cluster = cluster
-        self._indices = indices
-        self._copies = copies
-        self._contexts = contexts
-        self._nodes = nodes
-        self._spread = SpreadContexts(cluster, indices, copies, contexts, nodes)
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+        self._indices, self._copies, self._contexts = reach.indices, reach.copies, reach.contexts
+        self._spread = SpreadContexts(reach)
 
     def register(self, registry: ActionRegistry) -> None:
         registry.register(SEARCH_SHARDS, self._search_shards)
@@ -121,11 +111,11 @@ class Distribution:
 
     def _request(self, call: Call, part: SearchRequest, shards: Shards, context: str = "") -> SearchShards:
         return SearchShards(
-            call.targets.expression, part, shards, self._cluster.state.version, part.options, context=context
+            call.targets.expression, part, shards, self._reach.state_version, part.options, context=context
         )
 
     async def _ask(self, node: str, call: Call, request: SearchShards) -> SearchResult:
-        return await answered(self._nodes, node, call, SEARCH_SHARDS, request, self._search_shards)
+        return await self._reach.answered(node, call, SEARCH_SHARDS, request, self._search_shards)
 
     async def _search_shards(self, call: Call, request: SearchShards) -> SearchResult:
         """What is asked of the shards on this node, by itself or by another one."""
@@ -145,7 +135,7 @@ class Distribution:
     async def _search_in_pit(self, call: Call, body: SearchBody, pit: str, request: SearchRequest) -> SearchResult:
         started = perf_counter()
         parts = parts_of(pit)
-        if len(parts) < 2 and all(part.node == self._indices.own_id for part in parts):
+        if len(parts) < 2 and all(part.node == self._reach.own_id for part in parts):
             return await search_local(self._indices, call, request, self._contexts)
         request = _dated(request)
         result = await _finished(
@@ -169,7 +159,7 @@ class Distribution:
             except GONE:
                 return gone(part)
 
-        own_last = sorted(parts, key=lambda part: part.node == self._indices.own_id)
+        own_last = sorted(parts, key=lambda part: part.node == self._reach.own_id)
         results = await together([one(part, runs=False) for part in own_last])
         idle = None if request.may_skip_all else idle_part(results)
         if idle is not None:
@@ -194,4 +184,4 @@ async def _finished(body: SearchBody, request: SearchRequest, gather: Gather) ->
 
 def _dated(request: SearchRequest) -> SearchRequest:
     """With the one moment that is now for all shards."""
-    return request if request.now_ms is not None else msgspec.structs.replace(request, now_ms=time.time_ns() // 10**6)
+    return request if request.now_ms is not None else msgspec.structs.replace(request, now_ms=clock.now_ms())

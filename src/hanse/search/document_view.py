@@ -6,11 +6,10 @@ Satisfies the DocumentView of index/document_actions.py. Tests: tests/search/tes
 
 from __future__ import annotations
 
-import time
-
 import orjson
 import tantivy
 
+from hanse import clock
 from hanse.index.records import StoredDocument
 from hanse.index.service import IndexService
 from hanse.index.shard import Shard, ShardReader
@@ -40,7 +39,7 @@ def _matches(service: IndexService, reader: ShardReader, target: Target, found: 
     """Alias filters play no part in reads by id, as in Elasticsearch."""
     rules = Target(target.index, target.access)
     shape = Shape(target.index, reader.mapping, reader.schema, service.metadata.settings, rules)
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = clock.now_ms()
     context = QueryContext(target.index, reader.mapping, reader.schema, now_ms)
     this_version = tantivy.Query.term_query(reader.schema, "_seq_no", found.seq_no)
     return count(reader.searcher, all_of([this_version, *restrictions(shape, reader.searcher, now_ms, context)])) > 0

@@ -6,11 +6,11 @@ Results of clusters merge by joining their indices. Tests: tests/search/test_fie
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+from hanse import clock
 from hanse.errors import ActionRequestValidationError, HanseError
 from hanse.index.mapping import FieldType
 from hanse.index.mapping import Mapping as IndexMapping
@@ -84,7 +84,7 @@ def matches_of(
     indices: Indices, targets: Iterable[Target], request: FieldCapsRequest, shards: Shards | None = None
 ) -> dict[str, bool | HanseError]:
     """Judges the filter on the shards that serve here, or only on those named."""
-    now_ms = request.now_ms if request.now_ms is not None else int(datetime.now(UTC).timestamp() * 1000)
+    now_ms = request.now_ms if request.now_ms is not None else clock.now_ms()
     matches: dict[str, bool | HanseError] = {}
     for target in targets:
         if shards is not None and target.index not in shards:

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hanse.cluster.nodes import Nodes, answered
-from hanse.cluster.updates import ClusterService
 from hanse.errors import HanseError
-from hanse.index.service import Indices
 from hanse.search.actions import explain, validate_here, validate_query, validated
-from hanse.search.copies import Copies, Place
+from hanse.search.copies import Place
 from hanse.search.field_caps import field_caps_local, matches_of
 from hanse.search.parts import by_index
+from hanse.search.reach import Reach
 from hanse.search.request import (
     EXPLAIN,
     VALIDATE_QUERY,
@@ -41,13 +39,9 @@ from hanse.transport.wire_errors import from_wire, to_wire
 
 
 class ShardQuestions:
-    """Without `nodes` this node stands alone."""
-
-    def __init__(self, cluster: ClusterService, indices: Indices, copies: Copies, nodes: Nodes | None = None) -> None:
-        self._cluster = cluster
-        self._indices = indices
-        self._copies = copies
-        self._nodes = nodes
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+        self._indices, self._copies = reach.indices, reach.copies
 
     def register(self, registry: ActionRegistry) -> None:
         registry.register(EXPLAIN, self.explain)
@@ -63,13 +57,12 @@ class ShardQuestions:
         target = call.targets.local[0]
         service = self._indices.get(target.index)
         number = service.number_for(request.id, request.routing or target.routing)
-        nodes = self._nodes
-        if nodes is None or service.may_be_searched(number):
+        if self._reach.nodes is None or service.may_be_searched(number):
             return await explain(self._indices, call, request)
-        asked = ExplainShard(call.targets.expression, request, self._cluster.state.version, request.options)
+        asked = ExplainShard(call.targets.expression, request, self._reach.state_version, request.options)
 
         async def ask(node: str, group: list[Place]) -> tuple[JsonResult, dict[int, HanseError]]:
-            return await nodes.forward(node, call, EXPLAIN_SHARD, asked), {}
+            return await self._reach.answered(node, call, EXPLAIN_SHARD, asked, self._explain_shard), {}
 
         answers, lost = await self._copies.ask([self._copies.place(service, number)], ask)
         if lost and lost[0].failure is not None:
@@ -83,8 +76,7 @@ class ShardQuestions:
 
     async def validate(self, call: Call, request: ValidateQueryRequest) -> JsonResult:
         """Whether the query can be built for every index, on one shard of each or on all."""
-        nodes = self._nodes
-        if nodes is None or self._copies.all_serve_here(call.targets, None):
+        if self._reach.nodes is None or self._copies.all_serve_here(call.targets, None):
             return await validate_query(self._indices, call, request)
         places = self._copies.places(call.targets, None, None)
         if not request.all_shards:
@@ -92,9 +84,9 @@ class ShardQuestions:
 
         async def ask(node: str, group: list[Place]) -> tuple[list[dict[str, Any]], dict[int, HanseError]]:
             asked = ValidateShards(
-                call.targets.expression, request, by_index(group), self._cluster.state.version, request.options
+                call.targets.expression, request, by_index(group), self._reach.state_version, request.options
             )
-            answer = await answered(nodes, node, call, VALIDATE_SHARDS, asked, self._validate_shards)
+            answer = await self._reach.answered(node, call, VALIDATE_SHARDS, asked, self._validate_shards)
             return answer.explanations, {}
 
         answers, lost = await self._copies.ask(places, ask)
@@ -121,9 +113,9 @@ class ShardQuestions:
 
         async def ask(node: str, group: list[Place]) -> tuple[FilteredShards, dict[int, HanseError]]:
             asked = FilterShards(
-                call.targets.expression, request, by_index(group), self._cluster.state.version, request.options
+                call.targets.expression, request, by_index(group), self._reach.state_version, request.options
             )
-            return await answered(self._nodes, node, call, FILTER_SHARDS, asked, self._filter_shards), {}
+            return await self._reach.answered(node, call, FILTER_SHARDS, asked, self._filter_shards), {}
 
         answers, lost = await self._copies.ask(places, ask)
         matches: dict[str, bool | HanseError] = {target.index: False for target in call.targets.local}

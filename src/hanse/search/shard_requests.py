@@ -41,7 +41,10 @@ class SearchShards(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class OpenShards(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Opens a context for some shards: a point in time or, with `scroll`, a scroll that begins with its first page."""
+    """Opens a context for some shards: a point in time or, with `scroll`, a scroll that begins with its first page.
+
+    `context` is the id that it gets.
+    """
 
     indices: tuple[str, ...]
     shards: Shards
@@ -49,6 +52,7 @@ class OpenShards(msgspec.Struct, frozen=True, omit_defaults=True):
     state_version: int
     scroll: SearchRequest | None = None
     options: IndicesOptions = IndicesOptions()
+    context: str = ""
 
 
 class OpenedShards(msgspec.Struct, frozen=True, omit_defaults=True):

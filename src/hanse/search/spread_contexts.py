@@ -9,23 +9,22 @@ Contexts belong to the user on every node. Tests: tests/search/test_spread_conte
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from time import perf_counter
 
 import msgspec
 
-from hanse.cluster.nodes import Nodes, answered
-from hanse.cluster.updates import ClusterService
 from hanse.errors import HanseError
-from hanse.index.service import Indices
 from hanse.search import pit_id
 from hanse.search.body import SearchBody, parse_request
-from hanse.search.contexts import Contexts, TooManyScrollContextsError, continuable, missing
+from hanse.search.contexts import TooManyScrollContextsError, continuable, missing, new_id
 from hanse.search.coordinate import check_failures, read_body
-from hanse.search.copies import ELSEWHERE, Copies, Place
+from hanse.search.copies import ELSEWHERE, Place
 from hanse.search.failures import all_shards_failed, shard_failure
 from hanse.search.parts import GONE, by_index, gone, lost_shards, merged, share, taken_out
 from hanse.search.pit_id import Part
+from hanse.search.reach import Reach
 from hanse.search.request import (
     CLEAR_SCROLL,
     CLOSE_PIT,
@@ -58,18 +57,13 @@ from hanse.search.views import acquire_named
 from hanse.tasks import together
 from hanse.transport.actions import ActionRegistry, Call, Empty
 
+FREE_TIMEOUT_S = 10.0
+
 
 class SpreadContexts:
-    """Without `nodes` this node stands alone."""
-
-    def __init__(
-        self, cluster: ClusterService, indices: Indices, copies: Copies, contexts: Contexts, nodes: Nodes | None = None
-    ) -> None:
-        self._cluster = cluster
-        self._indices = indices
-        self._copies = copies
-        self._contexts = contexts
-        self._nodes = nodes
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+        self._indices, self._copies, self._contexts = reach.indices, reach.copies, reach.contexts
 
     def register(self, registry: ActionRegistry) -> None:
         registry.register(SCROLL, self.scroll)
@@ -81,9 +75,6 @@ class SpreadContexts:
         registry.register(SCROLL_SHARDS, self._scroll_shards)
         registry.register(GO_ON, self._go_on)
         registry.register(FREE_CONTEXTS, self._free)
-
-    def _is_here(self, node: str) -> bool:
-        return self._nodes is None or node == self._indices.own_id
 
     # -- scrolls
 
@@ -100,12 +91,16 @@ class SpreadContexts:
         if lost:
             results.append(lost_shards(lost, ""))
         parts = tuple(part for part, _ in opened if part.context)
-        return await self._page(call, parts, results, part, continuable(body))
+        try:
+            return await self._page(call, parts, results, part, continuable(body))
+        except BaseException:
+            await self._give_up(call, parts)
+            raise
 
     async def scroll(self, call: Call, request: ScrollRequest) -> SearchResult:
         """The next page. Raises what Elasticsearch says of a scroll that is gone."""
         parts = pit_id.scroll_parts(request.scroll_id)
-        if len(parts) == 1 and self._is_here(parts[0].node):
+        if len(parts) == 1 and self._reach.is_here(parts[0].node):
             return await self._contexts.scroll(call, request)
         started = perf_counter()
         answers = await together([self._next(call, part, request.scroll) for part in self._own_last(parts)])
@@ -123,7 +118,7 @@ class SpreadContexts:
         """The part's share of the next page; the part itself when it is lost."""
         asked = ScrollShards(part.context, keep_alive)
         try:
-            return await answered(self._nodes, part.node, call, SCROLL_SHARDS, asked, self._scroll_shards)
+            return await self._reach.answered(part.node, call, SCROLL_SHARDS, asked, self._scroll_shards)
         except GONE:
             return part
 
@@ -146,18 +141,18 @@ class SpreadContexts:
 
     async def _tell(self, call: Call, part: Part, last: list[object]) -> None:
         try:
-            await answered(self._nodes, part.node, call, GO_ON, GoOn(part.context, last), self._go_on)
+            await self._reach.answered(part.node, call, GO_ON, GoOn(part.context, last), self._go_on)
         except GONE:
             # The next page will say so.
             return
 
     def _own_last(self, parts: Sequence[Part]) -> list[Part]:
-        return sorted(parts, key=lambda part: self._is_here(part.node))
+        return sorted(parts, key=lambda part: self._reach.is_here(part.node))
 
     async def clear_scroll(self, call: Call, request: ClearScrollRequest) -> ClearedContexts:
         if request.scroll_ids == ("_all",):
-            nodes = [self._indices.own_id, *(node.id for node in (self._nodes.others() if self._nodes else ()))]
-            freed = await together([self._freed(call, node, FreeContexts(all_scrolls=True)) for node in nodes])
+            everywhere = FreeContexts(all_scrolls=True)
+            freed = await together([self._freed(call, node, everywhere) for node in self._reach.node_ids])
             return ClearedContexts(True, sum(freed))
         parts = [part for text in request.scroll_ids for part in pit_id.scroll_parts(text)]
         return await self._cleared(call, parts)
@@ -176,7 +171,7 @@ class SpreadContexts:
         parts = tuple(part for part, _ in opened if part.context)
         failures = [failure for result in results for failure in result.failures]
         if failures and (not parts or not request.allow_partial_search_results):
-            await self._cleared(call, parts)
+            await self._give_up(call, parts)
             raise all_shards_failed(failures, "open_search_context")
         lacking = {(failure.index, failure.shard) for failure in failures}
         names = tuple(sorted({place.index for place in places if (place.index, place.number) not in lacking}))
@@ -196,6 +191,9 @@ class SpreadContexts:
         scroll: SearchRequest | None,
         pit: OpenPitRequest | None = None,
     ) -> tuple[list[tuple[Part, SearchResult]], list[Place]]:
+        """Each part with its first page, and the shards that no node answered for. The contexts are named here, so
+        that they can be freed wherever they were opened when that fails on one of the nodes."""
+        named: list[Part] = []
         options = (scroll or pit or SearchRequest()).options
         action = OPEN_SHARDS if scroll is None else BEGIN_SCROLL
 
@@ -205,15 +203,32 @@ class SpreadContexts:
                 # A context is not asked twice: the part with the first shard runs one for the answer's shape.
                 has_first = any(place.ordinal == 0 for place in group)
                 search = share(scroll, elsewhere=len(places) - len(group), runs=has_first)
+            context = new_id()
+            named.append(Part(node, context, 0))
             asked = OpenShards(
-                call.targets.expression, by_index(group), keep_alive, self._cluster.state.version, search, options
+                call.targets.expression,
+                by_index(group),
+                keep_alive,
+                self._reach.state_version,
+                search,
+                options,
+                context,
             )
-            opened = await answered(self._nodes, node, call, action, asked, self._open_shards)
+            opened = await self._reach.answered(node, call, action, asked, self._open_shards)
             refused = taken_out(opened.result, group, "")
             shards = len(group) - len(refused) - opened.result.failed
             return (Part(node, opened.context, shards), opened.result), refused
 
-        return await self._copies.ask(places, ask)
+        try:
+            return await self._copies.ask(places, ask)
+        except BaseException:
+            await self._give_up(call, named)
+            raise
+
+    async def _give_up(self, call: Call, parts: Sequence[Part]) -> None:
+        """Frees contexts that nobody is told of; where that does not succeed their keep-alive ends them."""
+        with suppress(HanseError):
+            await self._cleared(call, parts)
 
     async def _cleared(self, call: Call, parts: Sequence[Part]) -> ClearedContexts:
         by_node: dict[str, list[str]] = {}
@@ -227,7 +242,8 @@ class SpreadContexts:
     async def _freed(self, call: Call, node: str, request: FreeContexts) -> int:
         """A node that is gone holds nothing any more."""
         try:
-            return (await answered(self._nodes, node, call, FREE_CONTEXTS, request, self._free)).shards
+            freed = await self._reach.answered(node, call, FREE_CONTEXTS, request, self._free, timeout_s=FREE_TIMEOUT_S)
+            return freed.shards
         except ELSEWHERE:
             return 0
 
@@ -247,12 +263,14 @@ class SpreadContexts:
         views, failures = acquire_named(self._indices, call.targets, request.shards)
         if not views:
             return OpenedShards("", SearchResult(total_shards=len(failures), failed=len(failures), failures=failures))
-        own_id = self._indices.own_id
+        own_id = self._reach.own_id
         if body is None or request.scroll is None:
-            context = self._contexts.open(call.identity, views, keep_alive_s, own_id)
+            context = self._contexts.open(call.identity, views, keep_alive_s, own_id, request.context)
             total = len(views) + len(failures)
             return OpenedShards(context.id, SearchResult(0, False, total, len(views), 0, len(failures), failures))
-        context = self._contexts.open_scroll(call.identity, views, keep_alive_s, own_id, body, request.scroll)
+        context = self._contexts.open_scroll(
+            call.identity, views, keep_alive_s, own_id, body, request.scroll, request.context
+        )
         try:
             return OpenedShards(context.id, await self._contexts.first_part(context, failures))
         except BaseException:
@@ -261,7 +279,7 @@ class SpreadContexts:
 
     def _refused(self, request: OpenShards, error: HanseError) -> SearchResult:
         failures = [
-            shard_failure(index, number, error, node=self._indices.own_id)
+            shard_failure(index, number, error, node=self._reach.own_id)
             for index, shards in request.shards.items()
             for number, _ in shards
         ]

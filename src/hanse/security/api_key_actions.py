@@ -9,6 +9,7 @@ import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hanse import clock
 from hanse.errors import ActionRequestValidationError, IllegalArgumentError, ResourceNotFoundError
 from hanse.security import keys, requests
 from hanse.security.audit import Audit
@@ -58,7 +59,7 @@ class ApiKeyActions:
             raise IllegalArgumentError(
                 "creating derived api keys requires an explicit role descriptor that is empty (has no privileges)"
             )
-        id, secret, created = keys.new_id(), keys.new_secret(), keys.now_ms()
+        id, secret, created = keys.new_id(), keys.new_secret(), clock.now_ms()
         stored = {
             "name": name,
             "type": "rest",
@@ -93,7 +94,7 @@ class ApiKeyActions:
         if "metadata" in request.body:
             new["metadata"] = _metadata(request.body)
         if "expiration" in request.body:
-            new["expiration"] = _expiration(request.body, keys.now_ms())
+            new["expiration"] = _expiration(request.body, clock.now_ms())
         updated = False
 
         def change(entries: Entries) -> Changes:
@@ -101,7 +102,7 @@ class ApiKeyActions:
             stored = entries.get(request.id)
             if stored is None or not _owned_by(stored, call.identity):
                 raise ResourceNotFoundError(f"no API key owned by requesting user found for ID [{request.id}]")
-            if not keys.is_active(stored, keys.now_ms()):
+            if not keys.is_active(stored, clock.now_ms()):
                 raise IllegalArgumentError(f"cannot update invalidated or expired API key [{request.id}]")
             updated = {**stored, **new} != stored
             return {request.id: {**stored, **new}}
@@ -120,7 +121,7 @@ class ApiKeyActions:
             owner=request.owner,
         )
         if request.active_only:
-            found = {id: key for id, key in found.items() if keys.is_active(key, keys.now_ms())}
+            found = {id: key for id, key in found.items() if keys.is_active(key, clock.now_ms())}
         if request.id is not None and not found:
             raise ResourceNotFoundError(f"api key with id [{request.id}] not found")
         return Answer({"api_keys": [_shown(id, key, request.with_limited_by) for id, key in found.items()]})
@@ -148,7 +149,7 @@ class ApiKeyActions:
             owner=bool(body.get("owner")),
         )
         active = [id for id, key in found.items() if not key.get("invalidated")]
-        stamp = {"invalidated": True, "invalidation": keys.now_ms()}
+        stamp = {"invalidated": True, "invalidation": clock.now_ms()}
         await self._store.change(
             keys.KIND, lambda entries: {id: {**entries[id], **stamp} for id in active if id in entries}
         )

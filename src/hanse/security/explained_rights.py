@@ -9,11 +9,11 @@ Tests: tests/security/test_explanation.py, tests/journeys/test_peer_ceilings.py.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hanse import clock
 from hanse.errors import HanseError, IllegalArgumentError, SecurityError
 from hanse.security import names
 from hanse.security.ceilings import Ceiling
@@ -121,7 +121,7 @@ class ExplainedRights:
         permission = self._permission(identity, ceiling)
         section = self._links(identity, ceiling, for_peer=for_peer)
         section["expression"] = list(parts)
-        prepared = names.prepare(parts, time.time_ns() // 1_000_000)
+        prepared = names.prepare(parts, clock.now_ms())
         meant = self._meant(question, prepared, permission if for_peer else None)
         rows = [self._name(question, name, permission, ceiling, for_peer=for_peer) for name in meant[:NAMES_MAX]]
         section["names"] = rows

@@ -20,13 +20,13 @@ Tests: tests/security/test_gate.py; tests/house/test_one_gate.py finds any way a
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any
 
 import msgspec
 import structlog
 
+from hanse import clock
 from hanse.errors import HanseError, IllegalArgumentError, SecurityError, TaskCancelledError
 from hanse.security import denial, expressions, names
 from hanse.security.audit import OFF, Audit
@@ -63,10 +63,6 @@ _REFUSED_WITH_FILTERS = {
 """Actions that would read or copy what the caller may not see."""
 
 
-def _wall_clock_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 CaughtUp = Callable[[int], Awaitable[object]]
 
 
@@ -90,7 +86,7 @@ class Gate:
         node_name: str = "",
         is_remote_client: bool = True,
         node_id: Callable[[], str] = lambda: "",
-        now_ms: Callable[[], int] = _wall_clock_ms,
+        now_ms: Callable[[], int] = clock.now_ms,
         peers: RemotePeers | None = None,
         caught_up: CaughtUp = at_once,
     ) -> None:

@@ -11,10 +11,10 @@ import base64
 import hashlib
 import hmac
 import secrets
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from hanse import clock
 from hanse.transport.identity import Identity, RealmRef
 
 if TYPE_CHECKING:
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 KIND = "api_key"
 REALM = RealmRef("_es_api_key", "_es_api_key")
 SECRET_BYTES = 16
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def new_id() -> str:
@@ -53,7 +49,8 @@ async def authenticate_key(realms: RealmChain, id: str, secret: str) -> Identity
     """The identity of a valid key, None for an unknown, wrong, expired or invalidated one."""
     stored = realms.store.entries(KIND).get(id) if realms.store is not None else None
     salt, _, wanted = (stored["hash"] if stored else _DUMMY).partition("$")
-    if not hmac.compare_digest(_digest(salt, secret), wanted) or stored is None or not is_active(stored, now_ms()):
+    is_right = hmac.compare_digest(_digest(salt, secret), wanted)
+    if stored is None or not is_right or not is_active(stored, clock.now_ms()):
         return None
     return identity_of(id, stored)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from hanse import clock
 from hanse.errors import ResourceNotFoundError
 from hanse.security.patterns import NamePatterns
 from hanse.transport.identity import Identity
@@ -98,7 +99,7 @@ class RunningActions:
 
     def __init__(self, node_id: Callable[[], str] = lambda: "", now_ms: Callable[[], int] | None = None) -> None:
         self.node_id = node_id
-        self._now_ms = now_ms or _wall_clock_ms
+        self._now_ms = now_ms or clock.now_ms
         self._running: dict[int, RunningAction] = {}
         self._last_id = 0
 
@@ -205,7 +206,3 @@ def _describe(request: Any) -> str:
     """Names of indices only: request bodies hold documents and passwords."""
     indices = getattr(request, "indices", None)
     return f"indices[{', '.join(indices)}]" if isinstance(indices, tuple | list) else ""
-
-
-def _wall_clock_ms() -> int:
-    return time.time_ns() // 1_000_000

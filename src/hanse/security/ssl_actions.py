@@ -86,11 +86,13 @@ class SslActions:
         registry.register(RELOAD_ON_NODE, self.reload)
 
     async def all_certificates(self, call: Call, request: Empty) -> Certificates:
-        """Of every node that answers; what several nodes use alike is one entry."""
+        """Of every node that answers; what several nodes use alike is one entry. The answer is an array, so that only a
+        warning can say that it lacks a node."""
         asked = await self._ask_nodes(call, (), CERTIFICATES_OF_NODE, request, None)
         for node, error in asked.failures.items():
             log.warning("the certificates of a node are not known", node=node, why=error.reason)
-        if len(asked.answers) == 1:
+            call.warnings.append(f"the certificates of node [{node}] are not shown, it did not answer: {error.reason}")
+        if len(asked.answers) + len(asked.failures) == 1 and asked.answers:
             return next(iter(asked.answers.values()))  # type: ignore[no-any-return]
         entries: list[dict[str, Any]] = []
         users: list[list[str]] = []

@@ -139,6 +139,11 @@ ALLOCATION_FILTERS = tuple(
 AWARENESS_ATTRIBUTES = strings(
     "cluster.routing.allocation.awareness.attributes", _BOTH, "copies are spread over the values of these"
 )
+AWARENESS_VALUES = strings(
+    "cluster.routing.allocation.awareness.force.*.values",
+    _BOTH,
+    "values of an awareness attribute that keep their share of copies when their nodes are away",
+)
 
 _COUNTS = {
     "cluster.max_shards_per_node.frozen": 3000,
@@ -183,7 +188,6 @@ _TIMES_S = {
 }
 _TEXTS = (
     "cluster.metadata.*",
-    "cluster.routing.allocation.awareness.force.*",
     "cluster.routing.allocation.balance.*",
     "cluster.routing.allocation.disk.watermark.flood_stage",
     "cluster.routing.allocation.disk.watermark.flood_stage.frozen",

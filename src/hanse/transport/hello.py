@@ -7,11 +7,11 @@ sans-IO: bytes in, commands out, so tests read as transcripts. Tests: tests/tran
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import msgspec
 
+from hanse import clock
 from hanse.errors import HanseError
 from hanse.tls.certificate_words import printable
 from hanse.transport.actions import Lane
@@ -50,10 +50,6 @@ CLOCK_SKEW_S_MAX = 10.0
 """Clocks that are kept by a time service agree better than this."""
 
 
-def _wall_clock_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class Send(msgspec.Struct, frozen=True):
     data: bytes
 
@@ -77,7 +73,7 @@ Command = Send | Established | Close
 class AcceptingHello:
     """The accepting side. `own` is what this node answers."""
 
-    def __init__(self, own: Hello, now_ms: Callable[[], int] = _wall_clock_ms) -> None:
+    def __init__(self, own: Hello, now_ms: Callable[[], int] = clock.now_ms) -> None:
         self._own = own
         self._now_ms = now_ms
         self._first = b""
@@ -132,7 +128,7 @@ class DiallingHello:
         lane: Lane = Lane.INTERACTIVE,
         *,
         is_encrypted: bool = True,
-        now_ms: Callable[[], int] = _wall_clock_ms,
+        now_ms: Callable[[], int] = clock.now_ms,
     ) -> None:
         self._own = own
         self._lane = lane

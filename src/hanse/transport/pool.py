@@ -115,6 +115,13 @@ class Peer:
         if self._bulk is not None:
             await self._bulk.close()
 
+    def cut(self, sentence: str) -> None:
+        """Closes at once: whoever waits for an answer is told so."""
+        self._is_closing = True
+        for lane in (self._interactive, self._bulk):
+            if lane is not None:
+                lane.cut(sentence)
+
     async def _bulk_lane(self) -> Connection:
         if self._bulk is not None and self._bulk.is_open:
             return self._bulk

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hanse.cluster.allocation.commands import commanded
+from hanse.cluster.allocation.deciders import nearness
+from hanse.cluster.allocation.draft import Draft
 from hanse.cluster.allocation.events import failed, started, stepping_down, with_member, without_member
 from hanse.cluster.allocation.reroute import next_wakeup_ms, reroute
 from hanse.cluster.requests import RerouteCommand
@@ -28,8 +30,9 @@ nodes = st.sampled_from(NODES)
 
 def member(name: str, start: int) -> NodeMetadata:
     roles = ("data", "master") if name in DATA_NODES else ("master",)
+    attributes = {"zone": name, "rack": "east" if name in "ab" else "west"}
     return NodeMetadata(
-        name, name, f"127.0.0.1:93{start:03}", "127.0.0.1:9200", roles, {"zone": name}, ephemeral_id=f"{name}{start}"
+        name, name, f"127.0.0.1:93{start:03}", "127.0.0.1:9200", roles, attributes, ephemeral_id=f"{name}{start}"
     )
 
 
@@ -75,6 +78,17 @@ class Cluster(RuleBasedStateMachine):
                     assert set(old.in_sync) <= set(now.in_sync), "no copy is given up while there is no primary"
                 self.check_term(before.indices[name], index, number, old, now)
                 self.check_superseded(index, number, old, now)
+                self.check_share(new, index, old, now)
+
+    def check_share(self, state: ClusterState, index: IndexMetadata, old: ShardRouting, now: ShardRouting) -> None:
+        """No copy comes to a value of an awareness attribute that has its share; a primary is opened where it was."""
+        known = {copy.allocation_id for copy in old.copies}
+        draft = Draft(state, self.now_ms)
+        for copy in now.copies:
+            if copy.allocation_id not in known and not (copy.is_primary and old.in_sync):
+                for attribute in draft.awareness:
+                    found = nearness(draft, now, copy)
+                    assert found <= attribute.most(index.number_of_replicas + 1), (copy, now)
 
     def check_term(
         self, before: IndexMetadata, index: IndexMetadata, number: int, old: ShardRouting, now: ShardRouting
@@ -167,6 +181,14 @@ class Cluster(RuleBasedStateMachine):
     def enable(self, enable: str) -> None:
         self.commit(replaced(self.state, transient={"cluster.routing.allocation.enable": enable}))
 
+    @rule(attributes=st.sampled_from(["", "rack"]), forced=st.sampled_from(["", "west,north"]))
+    def be_aware(self, attributes: str, forced: str) -> None:
+        given = {"attributes": attributes, "force.rack.values": forced}
+        prefix = "cluster.routing.allocation.awareness"
+        self.commit(
+            replaced(self.state, persistent={f"{prefix}.{key}": value for key, value in given.items() if value})
+        )
+
     @rule(seconds=st.integers(1, 90))
     def time_passes(self, seconds: int) -> None:
         self.now_ms += seconds * 1000
@@ -258,9 +280,10 @@ class Cluster(RuleBasedStateMachine):
                 assert other.relocating_node == copy.node
                 assert {copy.state, other.state} == {"RELOCATING", "INITIALIZING"}
 
-    @rule()
-    def left_alone_it_becomes_green(self) -> None:
+    @rule(attributes=st.sampled_from(["", "rack"]))
+    def left_alone_it_becomes_green(self, attributes: str) -> None:
         kept = self.state, self.now_ms, {key: set(nodes) for key, nodes in self.ignorant.items()}
+        self.be_aware(attributes, "")
         for node in NODES:
             if node not in self.state.nodes:
                 self.join(node)
@@ -278,8 +301,20 @@ class Cluster(RuleBasedStateMachine):
         for shards in self.state.routing.values():
             for shard in shards:
                 assert not shard.unassigned
-        self.check_balance()
+        if attributes:
+            self.check_spread()
+        else:
+            self.check_balance()
         self.state, self.now_ms, self.ignorant = kept
+
+    def check_spread(self) -> None:
+        if any(copy.failed_moves for _, _, copy in self.copies()):
+            return
+        for name, shards in self.state.routing.items():
+            for shard in shards:
+                draft = Draft(self.state, self.now_ms)
+                most = draft.awareness[0].most(self.state.indices[name].number_of_replicas + 1)
+                assert all(nearness(draft, shard, copy) <= most for copy in shard.copies), shard
 
     def retry_failed(self) -> None:
         routing = {
@@ -316,4 +351,4 @@ def test_a_replica_does_not_wait_for_a_node_that_is_about_to_be_forgotten() -> N
     assert primary is not None
     uuid = cluster.state.index("herring").uuid
     cluster.commit(failed(cluster.state, uuid, 0, primary.allocation_id, "the disk is full", cluster.now_ms))
-    cluster.left_alone_it_becomes_green()
+    cluster.left_alone_it_becomes_green("")

@@ -44,7 +44,8 @@ def move_forbidden(draft: Draft) -> None:
     for at in draft.shards():
         if at.index not in restricted:
             continue
-        for copy in draft[at].copies:
+        # A replica is spared before a primary where it does not matter which one leaves (awareness).
+        for copy in sorted(draft[at].copies, key=lambda copy: copy.is_primary):
             asked = _question(draft, at, copy, copy.node)
             if asked is not None and _can_move(draft, at, copy) and not may_stay(draft, asked):
                 target = _best_target(draft, at, copy)

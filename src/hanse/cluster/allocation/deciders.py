@@ -6,7 +6,7 @@ Names and sentences follow the explain API's reference (cluster-allocation-expla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -146,6 +146,60 @@ def shards_limit(draft: Draft, asked: Question) -> Decision:
     return Decision("shards_limit", "YES", f"the shard count [{total}] for this node is under the limits")
 
 
+def awareness(draft: Draft, asked: Question) -> Decision:
+    """No value of an awareness attribute has more than its share of a shard's copies. Of copies that move it counts
+    where they move to."""
+    setting = cluster_rules.AWARENESS_ATTRIBUTES.key
+    if not draft.awareness:
+        return Decision(
+            "awareness", "YES", f"allocation awareness is not enabled, set cluster setting [{setting}] to enable it"
+        )
+    expansion = setting_of(asked.index, index_rules.AUTO_EXPAND_REPLICAS)
+    if expansion is not None and expansion[1] is None:
+        text = "allocation awareness is ignored, this index is set to auto-expand to all nodes"
+        return Decision("awareness", "YES", text)
+    copies = asked.index.number_of_replicas + 1
+    others = [copy for copy in asked.shard.copies if copy != asked.moving]
+    for attribute in draft.awareness:
+        name, value = attribute.name, asked.node.attributes.get(attribute.name)
+        if value is None:
+            names = ",".join(each.name for each in draft.awareness)
+            return Decision(
+                "awareness",
+                "NO",
+                f"node does not contain the awareness attribute [{name}]; required attributes cluster setting "
+                f"[{setting}={names}]",
+            )
+        there, most = 1 + _having(draft, others, name, value), attribute.most(copies)
+        if there > most:
+            forced = f"{_listed(attribute.forced)} from forced awareness" if attribute.forced else "no forced awareness"
+            return Decision(
+                "awareness",
+                "NO",
+                f"there are [{copies}] copies of this shard and [{attribute.values}] values for attribute [{name}] "
+                f"({_listed(attribute.found)} from nodes in the cluster and {forced}) so there may be at most [{most}] "
+                f"copies of this shard allocated to nodes with each value, but (including this copy) there would be "
+                f"[{there}] copies allocated to nodes with [node.attr.{name}: {value}]",
+            )
+    return Decision("awareness", "YES", "node meets all awareness attribute requirements")
+
+
+def nearness(draft: Draft, shard: ShardRouting, copy: ShardCopy) -> int:
+    """How many copies of the shard lie on nodes of the same value, summed over the awareness attributes."""
+    attributes = draft.nodes[copy.node].attributes
+    names = [attribute.name for attribute in draft.awareness if attribute.name in attributes]
+    return sum(_having(draft, shard.copies, name, attributes[name]) for name in names)
+
+
+def _having(draft: Draft, copies: Iterable[ShardCopy], name: str, value: str) -> int:
+    found = (draft.nodes.get(copy.node) for copy in copies if copy.state != "RELOCATING")
+    return sum(node is not None and node.attributes.get(name) == value for node in found)
+
+
+def _listed(values: tuple[str, ...]) -> str:
+    return f"[{', '.join(values)}]"
+
+
 def remote_client(draft: Draft, asked: Question) -> Decision:
     """A follower's tasks call the leader's cluster, so they need a node that may (ccr-getting-started)."""
     if not asked.index.is_follower:
@@ -202,9 +256,10 @@ DECIDERS: tuple[Decider, ...] = (
     data_role,
     remote_client,
     shards_limit,
+    awareness,
     throttling,
 )
-STAYING: tuple[Decider, ...] = (node_filter, remote_client)
+STAYING: tuple[Decider, ...] = (node_filter, remote_client, awareness)
 """Rules that a copy must go on to meet where it lies; one that does not moves away."""
 
 
@@ -229,7 +284,7 @@ def may_stay(draft: Draft, asked: Question) -> bool:
 
 def is_restricted(draft: Draft, index: IndexMetadata) -> bool:
     """Whether there is a node at all that a copy of the index might have to leave."""
-    return index.is_follower or bool(draft.filters) or bool(filters_of(index.settings, "index"))
+    return index.is_follower or bool(draft.filters or draft.awareness or filters_of(index.settings, "index"))
 
 
 def _passes(kind: str, wanted: dict[str, str | list[str]], node: NodeMetadata) -> bool:

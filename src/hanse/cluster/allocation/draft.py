@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from hanse.cluster.allocation.awareness import attributes_of
 from hanse.cluster.routing import ShardCopy, ShardRouting
 from hanse.cluster.state import ClusterState, IndexMetadata, NodeMetadata
 from hanse.errors import IllegalArgumentError
@@ -49,6 +50,7 @@ class Draft:
         self._ordinal: int | None = None
         self.settings = Settings({**state.persistent, **state.transient})
         self.filters = filters_of(self.settings, "cluster")
+        self.awareness = attributes_of(self.settings, state.nodes.values())
         self.data_nodes = sorted(node.id for node in state.nodes.values() if node.holds_data)
 
     @property

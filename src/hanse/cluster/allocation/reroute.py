@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from hanse.cluster.allocation.balance import Order, move_forbidden, order, rebalance, weight
 from hanse.cluster.allocation.copies import assign, lose, retire, trim_in_sync
-from hanse.cluster.allocation.deciders import Question, node_filter, verdict
+from hanse.cluster.allocation.deciders import Question, nearness, node_filter, verdict
 from hanse.cluster.allocation.draft import Draft, Shard, replaced, setting_of
 from hanse.cluster.allocation.events import left_info, reopen
 from hanse.cluster.routing import ShardCopy, ShardRouting, Unassigned
@@ -192,13 +192,17 @@ def _fit_replicas(draft: Draft, at: Shard) -> None:
         kept = missing[: max(0, len(missing) - surplus)]
         primary = [info for info in shard.unassigned if info.is_primary]
         draft[at] = replaced(shard, unassigned=(*primary, *kept))
-        worst = sorted(assigned, key=lambda copy: (copy.is_active, _lightness(draft, at, copy)))
-        for copy in worst[: max(0, surplus - len(missing))]:
-            retire(draft, at, copy)
+        for _ in range(surplus - len(missing)):
+            retire(draft, at, _worst(draft, at))
 
 
-def _lightness(draft: Draft, at: Shard, copy: ShardCopy) -> tuple[int, str]:
-    return -weight(draft, at.index, copy.node), copy.node
+def _worst(draft: Draft, at: Shard) -> ShardCopy:
+    """The replica that is missed least: one that fills up, then one with many near it, then one of a full node."""
+    replicas = [copy for copy in draft[at].copies if not copy.is_primary and not copy.is_target]
+    return min(
+        replicas,
+        key=lambda c: (c.is_active, -nearness(draft, draft[at], c), -weight(draft, at.index, c.node), c.node),
+    )
 
 
 def _assign_primary(draft: Draft, at: Shard) -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import base64
 import secrets
-import time
 from typing import Any
 
 import msgspec
 
+from hanse import clock
 from hanse.cluster.blocks import refuse_creation
 from hanse.cluster.state import AliasMetadata, ClusterState, IndexMetadata
 from hanse.cluster.updates import ClusterService
@@ -110,7 +110,7 @@ def _metadata(
     slots: dict[str, Any],
     aliases: dict[str, AliasMetadata],
 ) -> IndexMetadata:
-    uuid, now_ms = new_uuid(), time.time_ns() // 1_000_000
+    uuid, now_ms = new_uuid(), clock.now_ms()
     shards = index_settings.NUMBER_OF_SHARDS.parse(given.get("index.number_of_shards", "1"), "index.number_of_shards")
     replicas = index_settings.NUMBER_OF_REPLICAS.parse(
         given.get("index.number_of_replicas", "1"), "index.number_of_replicas"

@@ -14,6 +14,7 @@ from hanse.cluster.updates import ClusterService
 from hanse.errors import HanseError, IllegalArgumentError
 from hanse.index import settings as index_settings
 from hanse.index.administration.blocks import refuse_change
+from hanse.index.administration.copies import copies_wanted
 from hanse.index.administration.properties import with_settings, with_state
 from hanse.index.administration.requests import Block, ByNames
 from hanse.index.refreshing import Refreshing
@@ -96,22 +97,10 @@ class IndexLifecycle:
         for failure in failures:
             if not isinstance(failure, HanseError):
                 raise failure
-        total = self._shards(call)["total"]
+        total = sum(copies_wanted(self._cluster.state.indices[name]) for name in call.targets.names)
         successful = sum(outcome for outcome in outcomes if isinstance(outcome, int))
         return {"_shards": {"total": total, "successful": successful, "failed": len(failures)}}
 
-    async def acknowledge_shards(self, call: Call, request: ByNames) -> dict[str, Any]:
-        """Flush, force merge, clear cache: every write is on disk already and segments merge by themselves."""
-        return {"_shards": self._shards(call)}
-
     async def flush(self, call: Call, request: ByNames) -> dict[str, Any]:
+        """Every write is on disk already."""
         return await self.refresh(call, request)
-
-    def _shards(self, call: Call) -> dict[str, int]:
-        """Replica copies count in `total` as Elasticsearch counts them: wanted, not necessarily there."""
-        state = self._cluster.state
-        indices = [state.indices[name] for name in call.targets.names]
-        shards = [shard for index in indices for shard in state.routing.get(index.name, ())]
-        started = sum(1 for shard in shards for _ in shard.active())
-        total = sum(index.number_of_shards * (index.number_of_replicas + 1) for index in indices)
-        return {"total": total, "successful": started, "failed": 0}

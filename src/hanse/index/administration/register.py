@@ -8,6 +8,7 @@ from hanse.index.administration import requests
 from hanse.index.administration.analyze import AnalyzeAction
 from hanse.index.administration.create import IndexCreator
 from hanse.index.administration.lifecycle import IndexLifecycle
+from hanse.index.administration.maintenance import Maintenance
 from hanse.index.administration.properties import IndexProperties
 from hanse.index.administration.rollover import RolloverAction
 from hanse.index.administration.search_shards import SearchShardsAction
@@ -31,6 +32,7 @@ def register(
     statistics = IndexStatistics(broadcast, indices)
     templates = TemplateActions(cluster)
     statistics.register(registry)
+    Maintenance(broadcast, indices).register(registry)
     registry.register(requests.CREATE, creator.create)
     registry.register(requests.AUTO_CREATE, creator.auto_create)
     registry.register(requests.DELETE, lifecycle.delete)
@@ -40,8 +42,6 @@ def register(
     registry.register(requests.UNBLOCK, lifecycle.unblock)
     registry.register(requests.REFRESH, lifecycle.refresh)
     registry.register(requests.FLUSH, lifecycle.flush)
-    registry.register(requests.FORCE_MERGE, lifecycle.acknowledge_shards)
-    registry.register(requests.CLEAR_CACHE, lifecycle.acknowledge_shards)
     registry.register(requests.GET_INDEX, properties.get_index)
     registry.register(requests.GET_MAPPINGS, properties.get_mappings)
     registry.register(requests.GET_FIELD_MAPPINGS, properties.get_mappings)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from hanse.transport.actions import Acknowledged, Action, IndicesOptions, Scope
+from hanse.transport.wire_errors import WireError
 
 STRICT = IndicesOptions(expand_closed=True, forbid_closed_indices=False)
 EVERY = IndicesOptions(expand_closed=True, expand_hidden=True, forbid_closed_indices=False)
@@ -133,7 +134,9 @@ class CopyReport(msgspec.Struct, frozen=True):
 
     index: str
     shard: int
-    body: dict[str, Any]
+    body: dict[str, Any] = {}
+    error: WireError | None = None
+    """Why what was asked for could not be done for this copy."""
 
 
 class Recovery(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -181,6 +184,12 @@ SEGMENTS_OF_COPIES: Action[CopiesOf, list[CopyReport]] = Action(
 )
 RECOVERY_OF_COPIES: Action[CopiesOf, list[CopyReport]] = Action(
     "indices:monitor/recovery[n]", CopiesOf, list[CopyReport], Scope.INDEX, within=True
+)
+FORCE_MERGE_OF_COPIES: Action[CopiesOf, list[CopyReport]] = Action(
+    "indices:admin/forcemerge[n]", CopiesOf, list[CopyReport], Scope.INDEX, within=True
+)
+CLEAR_CACHE_OF_COPIES: Action[CopiesOf, list[CopyReport]] = Action(
+    "indices:admin/cache/clear[n]", CopiesOf, list[CopyReport], Scope.INDEX, within=True
 )
 ANALYZE = Action("indices:admin/analyze", Analyze, dict, Scope.INDEX)
 

@@ -8,12 +8,12 @@ right on one alias would reach any name. Tests: tests/index/administration/test_
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
+from hanse import clock
 from hanse.cluster.broadcast import Broadcast
 from hanse.cluster.state import ClusterState, IndexMetadata
 from hanse.cluster.updates import ClusterService
@@ -98,10 +98,10 @@ class RolloverAction:
         told = await self._copies.ask(call, [index.name], STATS_OF_COPIES)
         primaries = [copy.body for copy in told.of(index.name) if copy.routing.is_primary]
         if told.failed and len(primaries) < index.number_of_shards:
-            raise told.failed[0][3]
+            raise told.failed[0].error
         docs = [body["docs"]["count"] for body in primaries]
         sizes = [body["store"]["size_in_bytes"] if body["docs"]["count"] else 0 for body in primaries]
-        age = (time.time_ns() // 1_000_000 - index.creation_date_ms) / 1000
+        age = (clock.now_ms() - index.creation_date_ms) / 1000
         return Measures(age, sum(docs), sum(sizes), max(docs, default=0), max(sizes, default=0))
 
 

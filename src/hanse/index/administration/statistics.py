@@ -12,9 +12,8 @@ from hanse.cluster.node_actions import NO_SECTIONS
 from hanse.cluster.shard_health import index_counts
 from hanse.cluster.state import IndexMetadata
 from hanse.index.administration import requests
-from hanse.index.administration.copies import Copies, copies_wanted, shown_node, shown_routing
+from hanse.index.administration.copies import Copies, copies_wanted, meant, shown_node, shown_routing
 from hanse.index.administration.requests import ByNames, CopiesOf, CopyReport, Recovery, Stats
-from hanse.index.index_service import IndexService
 from hanse.index.local_copy import LocalCopy
 from hanse.index.service import Indices
 from hanse.transport.actions import ActionRegistry, Call
@@ -145,13 +144,13 @@ class IndexStatistics:
     async def own_stats(self, call: Call, request: CopiesOf) -> list[CopyReport]:
         return [
             CopyReport(service.name, shard.number, _EMPTY | shard.stats())
-            for service in self._meant(call, request)
+            for service in meant(self._indices, call, request)
             for shard in service.shards
         ]
 
     async def own_segments(self, call: Call, request: CopiesOf) -> list[CopyReport]:
         reports = []
-        for service in self._meant(call, request):
+        for service in meant(self._indices, call, request):
             for shard in service.shards:
                 stats = shard.stats()
                 count = stats["segments"]["count"]
@@ -166,15 +165,9 @@ class IndexStatistics:
     async def own_recoveries(self, call: Call, request: CopiesOf) -> list[CopyReport]:
         return [
             CopyReport(service.name, number, _shown_recovery(service.metadata, copy))
-            for service in self._meant(call, request)
+            for service in meant(self._indices, call, request)
             for number, copy in sorted(service.copies.items())
         ]
-
-    def _meant(self, call: Call, request: CopiesOf) -> list[IndexService]:
-        """Those that are meant and that the caller may see here, too."""
-        granted = set(call.targets.names)
-        meant = [name for name in request.concrete if name in granted]
-        return [service for service in self._indices if service.name in meant]
 
 
 def _shown_recovery(index: IndexMetadata, copy: LocalCopy) -> dict[str, Any]:

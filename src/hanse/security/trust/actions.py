@@ -13,8 +13,8 @@ from typing import Any, cast
 
 import msgspec
 
+from hanse import clock
 from hanse.errors import HanseError, IllegalArgumentError, SecurityError, StatusError
-from hanse.security import keys
 from hanse.security import requests as security
 from hanse.security.audit import Audit
 from hanse.security.peers import parse_peer
@@ -48,7 +48,7 @@ class TrustActions:
         links: Links,
         audit: Audit,
         *,
-        now_ms: Callable[[], int] = keys.now_ms,
+        now_ms: Callable[[], int] = clock.now_ms,
     ) -> None:
         self._exchanges = exchanges
         self._trusted = trusted

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from hanse import clock
 from hanse.errors import HanseError, ResourceNotFoundError, SecurityError, StatusError
 from hanse.security import keys
 from hanse.security.store import Changes, Entries, SecurityStore
@@ -41,7 +42,7 @@ class Exchanges:
         trusted: TrustedClusters,
         call: Call,
         *,
-        now_ms: Callable[[], int] = keys.now_ms,
+        now_ms: Callable[[], int] = clock.now_ms,
     ) -> None:
         self._store = store
         self._trusted = trusted

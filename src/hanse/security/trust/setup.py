@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hanse.security import keys
+from hanse import clock
 from hanse.security.audit import Audit
 from hanse.security.ceilings import RemotePeers
 from hanse.security.store import SecurityStore
@@ -29,7 +29,7 @@ class TrustByInvitation:
         audit: Audit,
         *,
         call: Call = ask_inviter,
-        now_ms: Callable[[], int] = keys.now_ms,
+        now_ms: Callable[[], int] = clock.now_ms,
     ) -> None:
         self.trusted = TrustedClusters(store, peers, links)
         self.exchanges = Exchanges(store, self.trusted, call, now_ms=now_ms)

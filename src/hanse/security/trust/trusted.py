@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -18,6 +17,7 @@ from typing import Any, Protocol
 import structlog
 from cryptography import x509
 
+from hanse import clock
 from hanse.errors import HanseError, IllegalArgumentError, ResourceNotFoundError, StatusError
 from hanse.security.ceilings import ACCEPTED as KIND
 from hanse.security.ceilings import RemotePeers
@@ -224,6 +224,6 @@ def _put_authority(exchange: Exchange, card: Card, stored: Entries) -> Changes:
             "subject": certificate.subject.rfc4514_string(),
             "fingerprint_sha256": fingerprint(certificate),
             "not_after": certificate.not_valid_after_utc.isoformat(),
-            "since_ms": time.time_ns() // 1_000_000,
+            "since_ms": clock.now_ms(),
         }
     }
