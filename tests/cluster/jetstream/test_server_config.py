@@ -29,7 +29,8 @@ def test_a_server_of_a_node_alone(tmp_path: Path) -> None:
     assert config["server_name"].startswith("crane_1-")
     again = written(tmp_path, **{"node.name": "crane 1"})
     assert again["server_name"] == config["server_name"], "JetStream knows its peers by it"
-    assert again["authorization"]["password"] != config["authorization"]["password"]
+    for users in (lambda c: c["authorization"]["users"], lambda c: c["accounts"]["$SYS"]["users"]):
+        assert users(again)[0]["password"] != users(config)[0]["password"]
 
 
 def test_routes_come_from_the_seed_hosts(tmp_path: Path) -> None:
