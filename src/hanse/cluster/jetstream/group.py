@@ -8,7 +8,8 @@ that is free takes its place in them; without one they go on with fewer copies (
 Whether the rest can decide is seen before: of those that are left a majority must answer and, where a server is removed
 that is alive, the copies of each stream elsewhere must be level. A server that was removed and runs on would be let in
 again after five minutes (so it is in 2.15). So the server of a node that is excluded runs without JetStream: it serves
-its node from the others', and does not vote. Tests: tests/cluster/jetstream/test_group.py, tests/journeys/test_replacing.py.
+its node from the others', and does not vote.
+Tests: tests/cluster/jetstream/test_group.py, tests/journeys/test_replacing.py.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import structlog
@@ -28,7 +29,7 @@ from hanse.cluster.jetstream.connection import NATS_ERRORS, REQUEST_TIMEOUT_S, C
 from hanse.cluster.jetstream.server import ManagedServer
 from hanse.cluster.jetstream.streams import Stream, all_streams
 from hanse.cluster.voting import Candidate, joined
-from hanse.errors import HanseError, IllegalArgumentError, SettingsError, TimeoutElapsedError
+from hanse.errors import IllegalArgumentError, SettingsError, TimeoutElapsedError
 
 log = structlog.get_logger(__name__)
 
@@ -72,13 +73,6 @@ class Removed(msgspec.Struct, frozen=True):
     error: Refusal | None = None
 
 
-class Removal(NamedTuple):
-    """Who is to be taken out, and by which name an operator knows him."""
-
-    peers: list[Peer]
-    names: str
-
-
 def peer_id(server_name: str) -> str:
     """By which a server of this name is known to the group, as nats-server derives it."""
     digest = hashlib.sha256(server_name.encode()).digest()
@@ -86,14 +80,15 @@ def peer_id(server_name: str) -> str:
 
 
 class ManagedVoters:
-    """Satisfies cluster.voting.Voters over the nats-server of this node; `system` gives the options (nats-py) with which
-    it takes a connection of the system account."""
+    """Satisfies cluster.voting.Voters over the nats-server of this node.
+
+    `system` gives the options (nats-py) with which it takes a connection of the system account.
+    """
 
     def __init__(self, server: ManagedServer, connection: Connection, system: Callable[[], Mapping[str, Any]]) -> None:
         self._server = server
         self._connection = connection
         self._system = system
-        self._waits_for = ""
 
     @property
     def own_server(self) -> str | None:
@@ -102,85 +97,26 @@ class ManagedVoters:
     async def size(self) -> int:
         """How many servers the group counts. Raises one of NATS_ERRORS when it has no leader."""
         async with asyncio.timeout(SIZE_TIMEOUT_S), self._connected() as client:
-            return len(await self._peers(client))
+            return len(await _peers(client))
 
     async def set_voting(self, votes: bool) -> None:
-        """Whether this node's own server is one of the group, kept over restarts."""
         await self._server.set_voting(votes)
 
     async def remove(self, candidates: Sequence[Candidate], timeout_s: float) -> None:
+        removal = Removal(self._connection.client, candidates)
         try:
             async with asyncio.timeout(timeout_s), self._connected() as client:
-                await self._remove(client, candidates)
+                await removal.run(client)
         except NATS_ERRORS as error:
             check_cancelled()
             raise TimeoutElapsedError(
                 f"timed out waiting for voting config exclusions for [{joined(candidates)}] to take effect: "
-                f"{self._waits_for or 'nats-server does not answer'}"
+                f"{removal.waits_for}"
             ) from error
-
-    async def _remove(self, client: Client, candidates: Sequence[Candidate]) -> None:
-        removal = await self._planned(client, candidates)
-        for peer in sorted(removal.peers, key=lambda peer: peer.current):
-            if peer.current:
-                await self._until_level(peer.name, removal)
-            await self._remove_one(client, peer)
-            log.warning("nats-server was taken out of JetStream's group for good", server=peer.name, peer=peer.peer)
-
-    async def _planned(self, client: Client, candidates: Sequence[Candidate]) -> Removal:
-        """Raises IllegalArgumentError for what cannot be, once it has looked so for a while."""
-        until = time.monotonic() + SETTLE_S
-        while True:
-            peers = await self._peers(client)
-            try:
-                return _planned(peers, candidates)
-            except HanseError:
-                if time.monotonic() > until:
-                    raise
-            await asyncio.sleep(POLL_S)
-
-    async def _until_level(self, server: str, removal: Removal) -> None:
-        """Waits until what the server holds is held by others too."""
-        doomed = {peer.name for peer in removal.peers}
-        while True:
-            try:
-                streams = await all_streams(self._connection.client)
-            except NATS_ERRORS as error:
-                check_cancelled()
-                self._waits_for = str(error) or "the logs have no leaders"
-                continue
-            behind = [stream.name for stream in streams if not _is_level(stream, server, doomed, removal.names)]
-            if not behind:
-                return
-            self._waits_for = f"the copies of the logs {behind} are not level yet"
-            await asyncio.sleep(POLL_S)
-
-    async def _remove_one(self, client: Client, peer: Peer) -> None:
-        request = msgspec.json.encode({"peer": peer.name, "peer_id": peer.peer})
-        while any(known.peer == peer.peer for known in await self._peers(client)):
-            answer = await client.request("$JS.API.SERVER.REMOVE", request, timeout=REQUEST_TIMEOUT_S)
-            refusal = msgspec.json.decode(answer.data, type=Removed).error
-            if refusal is not None and refusal.err_code != NOT_A_MEMBER:
-                self._waits_for = f"JetStream refused it: {refusal.description}"
-            await asyncio.sleep(POLL_S)
-
-    async def _peers(self, client: Client) -> list[Peer]:
-        """Asked until a leader answers."""
-        while True:
-            try:
-                message = await client.request(
-                    "$SYS.REQ.SERVER.PING.JSZ", b'{"leader_only":true}', timeout=REQUEST_TIMEOUT_S
-                )
-                found = msgspec.json.decode(message.data, type=Answer).data.meta_cluster
-                return [Peer(found.leader, found.peer, current=True), *found.replicas]
-            except NATS_ERRORS:
-                check_cancelled()
-                self._waits_for = "JetStream's group has no leader: a majority of its nats-servers must run"
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Client]:
         """The system account is needed so rarely that no connection is kept for it."""
-        self._waits_for = ""
         url = self._server.managed.url
         try:
             connection = await connect([url], self._system(), replicas=1, timeout_s=REQUEST_TIMEOUT_S)
@@ -192,43 +128,111 @@ class ManagedVoters:
             await connection.close()
 
 
-def _planned(peers: Sequence[Peer], candidates: Sequence[Candidate]) -> Removal:
-    """Those of the candidates whose servers are in the group. A server that nobody wrote down goes by its peer id."""
+class Removal:
+    """Takes servers out, one after another: those that are gone first. `waits_for` says what holds it up."""
+
+    def __init__(self, own: Client, candidates: Sequence[Candidate]) -> None:
+        """`own` is connected as the user whose streams they are."""
+        self.waits_for = "this node's nats-server does not answer"
+        self._own = own
+        self._candidates = candidates
+
+    async def run(self, system: Client) -> None:
+        """Raises one of NATS_ERRORS, and IllegalArgumentError for what cannot be."""
+        self.waits_for = "JetStream's group has no leader: a majority of its nats-servers must run"
+        doomed = await self._settled(system)
+        for peer in sorted(doomed, key=lambda peer: peer.current):
+            if peer.current:
+                await self._until_level(peer.name, {one.name for one in doomed})
+            await self._remove(system, peer)
+            log.warning("nats-server was taken out of JetStream's group for good", server=peer.name, peer=peer.peer)
+
+    async def _settled(self, system: Client) -> list[Peer]:
+        """Who is in the group of those that are to go. What cannot be must look so for a while."""
+        until = time.monotonic() + SETTLE_S
+        while True:
+            peers = await _peers(system)
+            try:
+                return _doomed(peers, self._candidates)
+            except IllegalArgumentError:
+                if time.monotonic() > until:
+                    raise
+            await asyncio.sleep(POLL_S)
+
+    async def _until_level(self, server: str, doomed: Set[str]) -> None:
+        """Waits until what the server holds is held by others too."""
+        while True:
+            try:
+                streams = [stream for stream in await all_streams(self._own) if server in stream.copies]
+                self._require_others(streams, doomed)
+                behind = [stream.name for stream in streams if not stream.is_level_without(doomed)]
+                if not behind:
+                    return
+                self.waits_for = f"the copies of {behind} are not level yet"
+            except NATS_ERRORS as error:
+                check_cancelled()
+                self.waits_for = f"the streams cannot be listed: {error or type(error).__name__}"
+            await asyncio.sleep(POLL_S)
+
+    def _require_others(self, streams: Sequence[Stream], doomed: Set[str]) -> None:
+        alone = [stream.name for stream in streams if not stream.copies.keys() - doomed]
+        if alone:
+            raise _refused(self._candidates, f"no other nats-server has a copy of {alone}")
+
+    async def _remove(self, system: Client, peer: Peer) -> None:
+        request = msgspec.json.encode({"peer": peer.name, "peer_id": peer.peer})
+        while any(known.peer == peer.peer for known in await _peers(system)):
+            answer = await system.request("$JS.API.SERVER.REMOVE", request, timeout=REQUEST_TIMEOUT_S)
+            error = msgspec.json.decode(answer.data, type=Removed).error
+            if error is not None and error.err_code != NOT_A_MEMBER:
+                self.waits_for = f"JetStream does not remove [{peer.name}]: {error.description}"
+            await asyncio.sleep(POLL_S)
+
+
+async def _peers(system: Client) -> list[Peer]:
+    """Asked until a leader answers."""
+    while True:
+        try:
+            asked = b'{"leader_only":true}'
+            message = await system.request("$SYS.REQ.SERVER.PING.JSZ", asked, timeout=REQUEST_TIMEOUT_S)
+        except NATS_ERRORS:
+            check_cancelled()
+            if system.is_closed:
+                raise
+            continue
+        found = msgspec.json.decode(message.data, type=Answer).data.meta_cluster
+        return [Peer(found.leader, found.peer, current=True), *found.replicas]
+
+
+def _doomed(peers: Sequence[Peer], candidates: Sequence[Candidate]) -> list[Peer]:
+    """Those of the group that are the candidates' servers; one that nobody wrote down goes by its peer id."""
     by_id = {peer.peer: peer for peer in peers}
     ids: set[str] = set()
     for one in candidates:
         given = one.exclusion.node_id
         if one.server is None and given not in by_id:
-            raise IllegalArgumentError(
-                f"cannot add voting config exclusions for [{one}]: no nats-server is known of that node. JetStream's "
-                f"group has {_listed(peers)}; one that belongs to no node can be given by its peer id in [node_ids]"
+            raise _refused(
+                [one],
+                f"no nats-server is known of that node. JetStream's group has {_listed(peers)}; one that belongs to no "
+                f"node can be given by its peer id in [node_ids]",
             )
         ids.add(given if one.server is None else peer_id(one.server))
-    left = [peer for peer in peers if peer.peer not in ids]
-    answering = sum(peer.current for peer in left)
-    if ids & by_id.keys() and answering < len(left) // 2 + 1:
-        why = (
-            "no nats-server would be left"
-            if not left
-            else (
-                f"of the [{len(left)}] nats-servers that would be left [{answering}] answer, which is no majority; "
-                f"JetStream's group has {_listed(peers)}"
-            )
+    doomed = [peer for peer in peers if peer.peer in ids]
+    left = len(peers) - len(doomed)
+    answering = sum(peer.current for peer in peers if peer.peer not in ids)
+    if doomed and not left:
+        raise _refused(candidates, "no nats-server would be left")
+    if doomed and answering <= left // 2:
+        raise _refused(
+            candidates,
+            f"of the [{left}] nats-servers that would be left [{answering}] would answer, which is no majority. "
+            f"JetStream's group has {_listed(peers)}",
         )
-        raise IllegalArgumentError(f"cannot add voting config exclusions for [{joined(candidates)}]: {why}")
-    return Removal([by_id[id] for id in sorted(ids & by_id.keys())], joined(candidates))
+    return doomed
 
 
-def _is_level(stream: Stream, server: str, doomed: Set[str], names: str) -> bool:
-    """Whether `server` can be taken out of the stream without a loss. Raises when nobody else has it."""
-    copies = stream.copies
-    others = copies.keys() - doomed
-    if server in copies and not others:
-        raise IllegalArgumentError(
-            f"cannot add voting config exclusions for [{names}]: the log [{stream.name}] has no copy on another "
-            f"nats-server"
-        )
-    return all(copies[other] for other in others)
+def _refused(candidates: Sequence[Candidate], why: str) -> IllegalArgumentError:
+    return IllegalArgumentError(f"cannot add voting config exclusions for [{joined(candidates)}]: {why}")
 
 
 def _listed(peers: Sequence[Peer]) -> str:

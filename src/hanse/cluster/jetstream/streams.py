@@ -1,7 +1,7 @@
 """All streams of this cluster, and how many servers keep each.
 
 A stream is made on as many servers as the group has, at most as many as were configured: after a server was taken out
-for good there may be fewer. Whoever made one on fewer, or finds one so at its start, asks for the others until there are
+for good there may be fewer. Whoever made one on fewer, or finds one so at its start, asks for more until there are
 servers for it. (A stream that lost a server keeps its number, and JetStream fills it up by itself.)
 Tests: tests/cluster/jetstream/test_streams.py.
 """
@@ -9,7 +9,7 @@ Tests: tests/cluster/jetstream/test_streams.py.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 import msgspec
@@ -54,6 +54,9 @@ class Stream(msgspec.Struct, frozen=True):
     def copies(self) -> Mapping[str, bool]:
         """By server whether its copy is level."""
         return {self.cluster.leader: True} | {copy.name: copy.current for copy in self.cluster.replicas}
+
+    def is_level_without(self, servers: Set[str]) -> bool:
+        return all(is_current for server, is_current in self.copies.items() if server not in servers)
 
 
 class Page(msgspec.Struct, frozen=True):
