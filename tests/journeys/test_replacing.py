@@ -45,12 +45,17 @@ def end_for_good(node: LocalNode) -> None:
     shutil.rmtree(node.folder / "data")
 
 
+def server_config(node: LocalNode) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((node.folder / "data" / "nats" / "nats-server.conf").read_text())
+    return found
+
+
 def streams(node: LocalNode) -> dict[str, set[str]]:
     """By stream the nodes whose nats-servers have a level copy of it, as the nats-server of `node` is told."""
 
     async def ask() -> dict[str, set[str]]:
         folder = node.folder / "data" / "nats"
-        config = json.loads((folder / "nats-server.conf").read_text())
+        config = server_config(node)
         tls = ssl.create_default_context(cafile=str(folder / "tls" / "authorities.crt"))
         tls.check_hostname = False
         tls.load_cert_chain(folder / "tls" / "node.crt", folder / "tls" / "node.key")
@@ -96,6 +101,9 @@ def test_a_node_without_its_disk_is_replaced_by_one_of_another_name(cluster: Loc
     left = running(cluster)
     wait_for(cluster, "yellow", nodes=2, among=left)
     assert lost in coordination(first)["last_committed_config"]
+    status, answer = first.request("POST", f"{EXCLUSIONS}?node_names={second.node_name}")
+    assert (status, answer["error"]["type"]) == (400, "illegal_argument_exception"), answer
+    assert "of the [2] nats-servers that would be left [1] would answer" in answer["error"]["reason"]
     ok(second, "POST", f"{EXCLUSIONS}?node_names={third.node_name}")
     shown = coordination(first)
     assert shown["voting_config_exclusions"] == [{"node_id": lost, "node_name": third.node_name}]
@@ -111,3 +119,74 @@ def test_a_node_without_its_disk_is_replaced_by_one_of_another_name(cluster: Loc
     wait_for(cluster, "green", among=among)
     fill(cluster)
     goes_on_without(cluster, second, 250)
+    fourth.kill()
+    status, answer = first.request("POST", f"{EXCLUSIONS}?node_names={fourth.node_name}&timeout=1s")
+    assert (status, answer["error"]["type"]) == (429, "timeout_exception")
+    assert "a majority of its nats-servers must run" in answer["error"]["reason"]
+
+
+def test_a_node_comes_back_under_its_name_with_an_empty_disk(cluster: LocalCluster) -> None:
+    first, second, third = cluster.nodes
+    lost = node_ids(first)[third.node_name]
+    end_for_good(third)
+    wait_for(cluster, "yellow", nodes=2, among=running(cluster))
+    third.start()
+    wait_for(cluster, "green")
+    status, answer = second.request("POST", f"{EXCLUSIONS}?node_names={third.node_name}")
+    assert (status, answer["error"]["type"]) == (400, "illegal_argument_exception"), answer
+    assert f"nodes that are gone, [{lost}]: say by [node_ids]" in answer["error"]["reason"]
+    ok(second, "POST", f"{EXCLUSIONS}?node_ids={lost}")
+    assert coordination(first)["voting_config_exclusions"] == [{"node_id": lost, "node_name": third.node_name}]
+    ok(third, "DELETE", EXCLUSIONS)
+    status, answer = second.request("POST", f"{EXCLUSIONS}?node_ids=nobody")
+    assert (status, answer["error"]["type"]) == (400, "illegal_argument_exception"), answer
+    assert "no nats-server is known of that node" in answer["error"]["reason"]
+    fill(cluster)
+    goes_on_without(cluster, first, 200)
+
+
+def test_a_node_that_runs_is_taken_out_and_the_rest_shrinks_to_one(cluster: LocalCluster) -> None:
+    first, second, third = cluster.nodes
+    ids = node_ids(first)
+    ok(third, "POST", f"{EXCLUSIONS}?node_names={third.node_name}")
+    until(lambda: votes(third), lambda is_voting: not is_voting, "the server of the excluded node to give up its vote")
+    assert streams_of(first, third) == set()
+    bulk(third, numbered("kept", 200, 20))
+    assert ok(third, "GET", "/kept/_count")["count"] == 220
+    third.stop()
+    third.start()
+    wait_for(cluster, "green")
+    assert not votes(third), "also after it started again"
+    assert ok(third, "GET", "/kept/_count")["count"] == 220
+    status, answer = first.request("DELETE", f"{EXCLUSIONS}?timeout=50ms")
+    assert (status, answer["error"]["type"]) == (429, "timeout_exception")
+    assert f"{{{third.node_name}}}{{{ids[third.node_name]}}}" in answer["error"]["reason"]
+    third.stop()
+    ok(first, "DELETE", EXCLUSIONS)
+    ok(first, "POST", f"{EXCLUSIONS}?node_ids={ids[second.node_name]}")
+    until(lambda: votes(second), lambda is_voting: not is_voting, "the second, too")
+    second.stop()
+    ok(first, "DELETE", f"{EXCLUSIONS}?wait_for_removal=false")
+    bulk(first, numbered("kept", 220, 20))
+    assert ok(first, "GET", "/kept/_count")["count"] == 240
+    status, answer = first.request("POST", f"{EXCLUSIONS}?node_names={first.node_name}")
+    assert (status, answer["error"]["type"]) == (400, "illegal_argument_exception"), answer
+    assert "no nats-server would be left" in answer["error"]["reason"]
+
+
+def test_who_is_not_excluded_any_more_votes_again(cluster: LocalCluster) -> None:
+    first, _, third = cluster.nodes
+    ok(first, "POST", f"{EXCLUSIONS}?node_names={third.node_name}")
+    until(lambda: votes(third), lambda is_voting: not is_voting, "the server of the excluded node to give up its vote")
+    ok(first, "DELETE", f"{EXCLUSIONS}?wait_for_removal=false")
+    until(lambda: votes(third), bool, "it to vote again")
+    assert node_ids(first)[third.node_name] in coordination(first)["last_committed_config"]
+
+
+def votes(node: LocalNode) -> bool:
+    """Whether its nats-server runs with JetStream."""
+    return "jetstream" in server_config(node)
+
+
+def streams_of(asked: LocalNode, holder: LocalNode) -> set[str]:
+    return {name for name, nodes in streams(asked).items() if holder.node_name in nodes}

@@ -34,7 +34,9 @@ from hanse.errors import IllegalArgumentError, SettingsError, TimeoutElapsedErro
 log = structlog.get_logger(__name__)
 
 SETTLE_S = 3.0
-"""How long servers may seem not to answer before that is believed: a leader that was just elected heard from nobody."""
+"""How long it must look the same who answers before that is believed. Longer than ANSWERS_S."""
+ANSWERS_S = 2.5
+"""Servers hear from one another every second."""
 POLL_S = 0.2
 SIZE_TIMEOUT_S = 5.0
 NOT_A_MEMBER = 10044
@@ -43,11 +45,16 @@ _PEER_ID_CHARACTERS = 8
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """A server as the group's leader sees it. The leader itself is always current."""
+    """A server as the group's leader sees it. `active` is how many nanoseconds ago it heard from it."""
 
     name: str
     peer: str
     current: bool = False
+    active: int = 0
+
+    @property
+    def answers(self) -> bool:
+        return self.current and self.active < ANSWERS_S * 1e9
 
 
 class MetaCluster(msgspec.Struct, frozen=True):
@@ -141,34 +148,52 @@ class Removal:
         """Raises one of NATS_ERRORS, and IllegalArgumentError for what cannot be."""
         self.waits_for = "JetStream's group has no leader: a majority of its nats-servers must run"
         doomed = await self._settled(system)
-        for peer in sorted(doomed, key=lambda peer: peer.current):
-            if peer.current:
-                await self._until_level(peer.name, {one.name for one in doomed})
+        for peer in sorted(doomed, key=lambda peer: peer.answers):
+            if peer.answers:
+                await self._until_level(system, peer.name, {one.name for one in doomed})
             await self._remove(system, peer)
             log.warning("nats-server was taken out of JetStream's group for good", server=peer.name, peer=peer.peer)
 
     async def _settled(self, system: Client) -> list[Peer]:
-        """Who is in the group of those that are to go. What cannot be must look so for a while."""
-        until = time.monotonic() + SETTLE_S
+        """Who is in the group of those that are to go. Whether that is possible must look the same for a while, since
+        one that has just died seems to answer still, and a new leader has heard from nobody yet."""
+        since, was_possible = time.monotonic(), True
         while True:
             peers = await _peers(system)
-            try:
-                return _doomed(peers, self._candidates)
-            except IllegalArgumentError:
-                if time.monotonic() > until:
-                    raise
+            doomed, refusal = self._judged(peers)
+            if refusal is None and not any(peer.answers for peer in doomed):
+                return doomed
+            if was_possible != (refusal is None):
+                since, was_possible = time.monotonic(), refusal is None
+            if time.monotonic() - since > SETTLE_S:
+                if refusal is not None:
+                    raise refusal
+                return doomed
             await asyncio.sleep(POLL_S)
 
-    async def _until_level(self, server: str, doomed: Set[str]) -> None:
-        """Waits until what the server holds is held by others too."""
+    def _judged(self, peers: Sequence[Peer]) -> tuple[list[Peer], IllegalArgumentError | None]:
+        try:
+            return _doomed(peers, self._candidates), None
+        except IllegalArgumentError as error:
+            return [], error
+
+    async def _until_level(self, system: Client, server: str, doomed: Set[str]) -> None:
+        """Waits until what the server holds is held by others too, and led by them: an election would stop writes."""
         while True:
+            peers = await _peers(system)
+            _doomed(peers, self._candidates)
             try:
+                if peers[0].name == server:
+                    await system.request("$JS.API.META.LEADER.STEPDOWN", timeout=REQUEST_TIMEOUT_S)
                 streams = [stream for stream in await all_streams(self._own) if server in stream.copies]
                 self._require_others(streams, doomed)
                 behind = [stream.name for stream in streams if not stream.is_level_without(doomed)]
-                if not behind:
+                led = [stream.name for stream in streams if stream.cluster.leader == server]
+                if not behind and not led and peers[0].name != server:
                     return
-                self.waits_for = f"the copies of {behind} are not level yet"
+                self.waits_for = f"other nats-servers have to catch up with {behind} and to lead {led}"
+                for name in led if not behind else ():
+                    await self._own.request(f"$JS.API.STREAM.LEADER.STEPDOWN.{name}", timeout=REQUEST_TIMEOUT_S)
             except NATS_ERRORS as error:
                 check_cancelled()
                 self.waits_for = f"the streams cannot be listed: {error or type(error).__name__}"
@@ -190,7 +215,7 @@ class Removal:
 
 
 async def _peers(system: Client) -> list[Peer]:
-    """Asked until a leader answers."""
+    """Asked until a leader answers, who is the first of them."""
     while True:
         try:
             asked = b'{"leader_only":true}'
@@ -219,7 +244,7 @@ def _doomed(peers: Sequence[Peer], candidates: Sequence[Candidate]) -> list[Peer
         ids.add(given if one.server is None else peer_id(one.server))
     doomed = [peer for peer in peers if peer.peer in ids]
     left = len(peers) - len(doomed)
-    answering = sum(peer.current for peer in peers if peer.peer not in ids)
+    answering = sum(peer.answers for peer in peers if peer.peer not in ids)
     if doomed and not left:
         raise _refused(candidates, "no nats-server would be left")
     if doomed and answering <= left // 2:
@@ -236,7 +261,7 @@ def _refused(candidates: Sequence[Candidate], why: str) -> IllegalArgumentError:
 
 
 def _listed(peers: Sequence[Peer]) -> str:
-    return ", ".join(f"[{peer.name}] ({peer.peer}, {'answers' if peer.current else 'silent'})" for peer in peers)
+    return ", ".join(f"[{peer.name}] ({peer.peer}, {'answers' if peer.answers else 'silent'})" for peer in peers)
 
 
 class ExternalVoters:
