@@ -64,7 +64,7 @@ def streams(node: LocalNode) -> dict[str, set[str]]:
         client = await nats.connect(
             url, user=login["user"], password=login["password"], tls=tls, tls_handshake_first=True
         )
-        found = await all_streams(client)
+        found = (await all_streams(client)).led
         await client.close()
         return {one.name: {name.rpartition("-")[0] for name, level in one.copies.items() if level} for one in found}
 

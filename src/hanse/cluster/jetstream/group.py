@@ -185,9 +185,10 @@ class Removal:
             try:
                 if peers[0].name == server:
                     await system.request("$JS.API.META.LEADER.STEPDOWN", timeout=REQUEST_TIMEOUT_S)
-                streams = [stream for stream in await all_streams(self._own) if server in stream.copies]
+                found = await all_streams(self._own)
+                streams = [stream for stream in found.led if server in stream.copies]
                 self._require_others(streams, doomed)
-                behind = [stream.name for stream in streams if not stream.is_level_without(doomed)]
+                behind = [stream.name for stream in streams if not stream.is_level_without(doomed)] + found.leaderless
                 led = [stream.name for stream in streams if stream.cluster.leader == server]
                 if not behind and not led and peers[0].name != server:
                     return

@@ -3,14 +3,14 @@
 A stream is made on as many servers as the group has, at most as many as were configured: after a server was taken out
 for good there may be fewer. Whoever made one on fewer, or finds one so at its start, asks for more until there are
 servers for it. (A stream that lost a server keeps its number, and JetStream fills it up by itself.)
-Tests: tests/cluster/jetstream/test_streams.py.
+Tests: tests/cluster/jetstream/test_group.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Set
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -67,17 +67,24 @@ class Page(msgspec.Struct, frozen=True):
     missing: tuple[str, ...] | None = None
 
 
-async def all_streams(client: Client) -> list[Stream]:
-    """As their leaders see them. Raises one of NATS_ERRORS."""
-    found: list[Stream] = []
+class Streams(NamedTuple):
+    """As their leaders see them, and the names of those whose leader does not answer."""
+
+    led: list[Stream]
+    leaderless: list[str]
+
+
+async def all_streams(client: Client) -> Streams:
+    """Raises one of NATS_ERRORS."""
+    found = Streams([], [])
     while True:
-        asked = msgspec.json.encode({"offset": len(found)})
+        offset = len(found.led) + len(found.leaderless)
+        asked = msgspec.json.encode({"offset": offset})
         message = await client.request("$JS.API.STREAM.LIST", asked, timeout=MANAGEMENT_TIMEOUT_S)
         page = msgspec.json.decode(message.data, type=Page)
-        if page.missing:
-            raise TimeoutError(f"the leaders of {list(page.missing)} do not answer")
-        found += page.streams
-        if not page.streams or len(found) >= page.total:
+        found.led.extend(page.streams)
+        found.leaderless.extend(page.missing or ())
+        if offset + len(page.streams) >= page.total or not page.streams:
             return found
 
 
@@ -114,7 +121,8 @@ async def keep_replicas(connection: Connection) -> None:
 
 async def raised(connection: Connection) -> bool:
     """Gives streams on too few servers the rest; whether none is left that has too few."""
-    for stream in await all_streams(connection.client):
+    streams = await all_streams(connection.client)
+    for stream in streams.led:
         if stream.config["num_replicas"] >= connection.replicas:
             continue
         wanted = msgspec.json.encode({**stream.config, "num_replicas": connection.replicas})
@@ -125,4 +133,4 @@ async def raised(connection: Connection) -> bool:
             log.debug("a stream stays on fewer nats-servers", stream=stream.name, why=answer["error"])
             return False
         log.info("a stream is kept on more nats-servers", stream=stream.name, servers=connection.replicas)
-    return True
+    return not streams.leaderless
