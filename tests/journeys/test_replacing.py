@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import ssl
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from tests.journeys.several_nodes import node_ids, numbered, running, wait_for
 from tests.journeys.world import bulk, ok, until
 
 pytestmark = pytest.mark.timeout(400)
+PAGE = Path(__file__).parents[2] / "docs" / "cluster.md"
 EXCLUSIONS = "/_cluster/voting_config_exclusions"
 
 
@@ -31,6 +33,12 @@ def cluster(tmp_path: Path) -> Iterator[LocalCluster]:
         wait_for(running, "green")
         bulk(running.nodes[0], numbered("kept", 0, 200))
         yield running
+
+
+def told_requests(node: LocalNode) -> list[tuple[str, str]]:
+    """What the page says, of this node."""
+    (section,) = re.findall(r"^### To replace a node\n(.*?)^###", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    return re.findall(r"^(POST|DELETE) (\S+)$", section.replace("visby", node.node_name), re.MULTILINE)
 
 
 def coordination(node: LocalNode) -> dict[str, Any]:
@@ -104,11 +112,12 @@ def test_a_node_without_its_disk_is_replaced_by_one_of_another_name(cluster: Loc
     status, answer = first.request("POST", f"{EXCLUSIONS}?node_names={second.node_name}")
     assert (status, answer["error"]["type"]) == (400, "illegal_argument_exception"), answer
     assert "of the [2] nats-servers that would be left [1] would answer" in answer["error"]["reason"]
-    ok(second, "POST", f"{EXCLUSIONS}?node_names={third.node_name}")
+    exclude, clear = told_requests(third)
+    ok(second, *exclude)
     shown = coordination(first)
     assert shown["voting_config_exclusions"] == [{"node_id": lost, "node_name": third.node_name}]
     assert lost not in shown["last_committed_config"]
-    ok(first, "DELETE", EXCLUSIONS)
+    ok(first, *clear)
     assert coordination(second)["voting_config_exclusions"] == []
     # With two servers left, an index can be made all the same.
     ok(first, "PUT", "/between", {"settings": {"number_of_shards": 1, "number_of_replicas": 1}})
@@ -176,8 +185,18 @@ def test_a_node_that_runs_is_taken_out_and_the_rest_shrinks_to_one(cluster: Loca
 
 def test_who_is_not_excluded_any_more_votes_again(cluster: LocalCluster) -> None:
     first, _, third = cluster.nodes
-    ok(first, "POST", f"{EXCLUSIONS}?node_names={third.node_name}")
-    until(lambda: votes(third), lambda is_voting: not is_voting, "the server of the excluded node to give up its vote")
+    for role, privilege in (("watches", "monitor"), ("manages", "manage")):
+        ok(first, "PUT", f"/_security/role/{role}", {"cluster": [privilege]})
+        ok(first, "PUT", f"/_security/user/{role}", {"password": "secret-joe", "roles": [role]})
+    status, answer = first.request("POST", f"{EXCLUSIONS}?node_names=hansa-3", user=("watches", "secret-joe"))
+    assert (status, answer["error"]["type"]) == (403, "security_exception"), answer
+    assert "[cluster:admin/voting_config/add_exclusions] is unauthorized" in answer["error"]["reason"]
+    assert first.request("DELETE", EXCLUSIONS, user=("watches", "secret-joe"))[0] == 403
+    third.kill()
+    wait_for(cluster, "yellow", nodes=2, among=running(cluster))
+    ok(first, "POST", f"{EXCLUSIONS}?node_names={third.node_name}", user=("manages", "secret-joe"))
+    third.start()
+    until(lambda: votes(third), lambda is_voting: not is_voting, "a node that comes back to learn that it is excluded")
     ok(first, "DELETE", f"{EXCLUSIONS}?wait_for_removal=false")
     until(lambda: votes(third), bool, "it to vote again")
     assert node_ids(first)[third.node_name] in coordination(first)["last_committed_config"]

@@ -99,18 +99,24 @@ class VotingActions:
         return Empty()
 
     async def _follow(self) -> None:
+        is_out: bool | None = None
         while True:
             self._changed.clear()
             is_excluded = voting(self._cluster.state).excludes(self._own.node_id)
-            try:
-                if is_excluded:
-                    await self._voters.remove([Candidate(self._own, self._voters.own_server, True)], OWN_TIMEOUT_S)
-                await self._voters.set_voting(not is_excluded)
-            except HanseError as error:
-                log.warning("this node is excluded from the vote and its server votes still", why=error.reason)
-                await asyncio.sleep(AGAIN_S)
-                continue
+            if is_excluded != is_out:
+                try:
+                    await self._vote(not is_excluded)
+                    is_out = is_excluded
+                except HanseError as error:
+                    log.warning("this node is excluded from the vote and its server votes still", why=error.reason)
+                    await asyncio.sleep(AGAIN_S)
+                    continue
             await self._changed.wait()
+
+    async def _vote(self, votes: bool) -> None:
+        if not votes:
+            await self._voters.remove([Candidate(self._own, self._voters.own_server, is_member=True)], OWN_TIMEOUT_S)
+        await self._voters.set_voting(votes)
 
 
 def _with_room(state: ClusterState, added: Sequence[Exclusion]) -> ClusterState:
