@@ -7,7 +7,9 @@ import json
 import re
 import shutil
 import ssl
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -102,12 +104,53 @@ def goes_on_without(cluster: LocalCluster, victim: LocalNode, known: int) -> Non
     wait_for(cluster, "green", nodes=len(left), among=left, index="made-later")
 
 
+@contextmanager
+def writing(node: LocalNode) -> Iterator[list[str]]:
+    """Writes through `node` all the while, one document after another; the ids of those that were acknowledged."""
+    ok(node, "PUT", "/written", {"settings": {"number_of_replicas": 2}})
+    acknowledged: list[str] = []
+    is_over = threading.Event()
+
+    def write() -> None:
+        at = 0
+        while not is_over.is_set():
+            at += 1
+            if node.request("PUT", f"/written/_doc/{at}", {"n": at})[0] == 201:
+                acknowledged.append(str(at))
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield acknowledged
+    finally:
+        is_over.set()
+        thread.join()
+
+
 def test_a_node_without_its_disk_is_replaced_by_one_of_another_name(cluster: LocalCluster) -> None:
+    first, second, _ = cluster.nodes
+    with writing(first) as acknowledged:
+        wait_for(cluster, "green")
+        fourth = replace(cluster)
+        goes_on_without(cluster, second, 250)
+        more = len(acknowledged) + 20
+        until(lambda: len(acknowledged), lambda count: count > more, "writes behind the second loss")
+    ok(fourth, "POST", "/written/_refresh")
+    for node in (first, fourth):
+        found = ok(node, "POST", "/written/_mget", {"ids": acknowledged})["docs"]
+        assert [doc["_id"] for doc in found if not doc["found"]] == []
+    fourth.kill()
+    status, answer = first.request("POST", f"{EXCLUSIONS}?node_names={fourth.node_name}&timeout=1s")
+    assert (status, answer["error"]["type"]) == (429, "timeout_exception"), answer
+    assert "a majority of its nats-servers must run" in answer["error"]["reason"]
+
+
+def replace(cluster: LocalCluster) -> LocalNode:
+    """The third node is lost for good and a fourth takes its place."""
     first, second, third = cluster.nodes
     lost = node_ids(first)[third.node_name]
     end_for_good(third)
-    left = running(cluster)
-    wait_for(cluster, "yellow", nodes=2, among=left)
+    wait_for(cluster, "yellow", nodes=2, among=running(cluster))
     assert lost in coordination(first)["last_committed_config"]
     status, answer = first.request("POST", f"{EXCLUSIONS}?node_names={second.node_name}")
     assert (status, answer["error"]["type"]) == (400, "illegal_argument_exception"), answer
@@ -124,14 +167,9 @@ def test_a_node_without_its_disk_is_replaced_by_one_of_another_name(cluster: Loc
     bulk(first, numbered("kept", 200, 50))
     fourth = cluster.add()
     fourth.start()
-    among = running(cluster)
-    wait_for(cluster, "green", among=among)
+    wait_for(cluster, "green", among=running(cluster))
     fill(cluster)
-    goes_on_without(cluster, second, 250)
-    fourth.kill()
-    status, answer = first.request("POST", f"{EXCLUSIONS}?node_names={fourth.node_name}&timeout=1s")
-    assert (status, answer["error"]["type"]) == (429, "timeout_exception")
-    assert "a majority of its nats-servers must run" in answer["error"]["reason"]
+    return fourth
 
 
 def test_a_node_comes_back_under_its_name_with_an_empty_disk(cluster: LocalCluster) -> None:
