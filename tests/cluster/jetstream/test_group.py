@@ -123,12 +123,17 @@ async def test_one_that_runs_goes_when_the_others_have_and_lead_everything(
     connection, voters = opened
     for name in ("a", "b", "c"):
         await written(connection, name)
-    await voters.remove([of(three.servers[1], "one"), of(three.servers[2], "two")], WAIT_S)
-    assert await voters.size() == 1
-    await copies(connection, lambda found: found == {"n0": True})
+    both = [of(three.servers[1], "one"), of(three.servers[2], "two")]
+    with pytest.raises(
+        IllegalArgumentError, match=r"\[node/one, node/two\]: \[1\] nats-servers would be left, but one"
+    ):
+        await voters.remove(both, WAIT_S)
+    await voters.remove(both[1:], WAIT_S)
+    assert await voters.size() == 2
+    await copies(connection, lambda found: found == {"n0": True, "n1": True})
     await connection.js.publish("a.x", b"1")
-    with pytest.raises(IllegalArgumentError, match=r"\[node/id\]: no nats-server would be left"):
-        await voters.remove([of(three.servers[0])], WAIT_S)
+    with pytest.raises(IllegalArgumentError, match=r"\[node/one\]: \[1\] nats-servers would be left"):
+        await voters.remove(both[:1], WAIT_S)
 
 
 @pytest.mark.parametrize("seems_alive", [True, False])

@@ -39,6 +39,8 @@ ANSWERS_S = 2.5
 """Servers hear from one another every second."""
 POLL_S = 0.2
 SIZE_TIMEOUT_S = 5.0
+SERVERS_MIN = 2
+"""One alone goes on, but when it is started again it waits for a route before anything (so it is in 2.15)."""
 NOT_A_MEMBER = 10044
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PEER_ID_CHARACTERS = 8
@@ -246,8 +248,11 @@ def _doomed(peers: Sequence[Peer], candidates: Sequence[Candidate]) -> list[Peer
     doomed = [peer for peer in peers if peer.peer in ids]
     left = len(peers) - len(doomed)
     answering = sum(peer.answers for peer in peers if peer.peer not in ids)
-    if doomed and not left:
-        raise _refused(candidates, "no nats-server would be left")
+    if doomed and left < SERVERS_MIN:
+        raise _refused(
+            candidates,
+            f"[{left}] nats-servers would be left, but one of a cluster does not start again without another one",
+        )
     if doomed and answering <= left // 2:
         raise _refused(
             candidates,
