@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 CONFORMANCE ?= ../shared/conformance
+PROCESSES ?= 2
 
 .PHONY: setup check test demo bench conformance soak docs format clean
 
@@ -23,8 +24,9 @@ check: setup
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest tests/house
 
+# Files stay together, in order: the long journeys come in the middle and short tests fill up what is left.
 test: setup
-	$(BIN)/pytest tests
+	$(BIN)/pytest tests -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 demo: setup
 	$(BIN)/hanse demo --once

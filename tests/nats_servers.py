@@ -85,14 +85,17 @@ class NatsServer:
 
 
 class NatsCluster:
-    """Three nats-servers that keep every stream three times."""
+    """Three nats-servers that keep every stream three times; `more` is merged into the configuration of each."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **more: Any) -> None:
         ports = free_ports(3)
         routes = [f"nats-route://127.0.0.1:{port}" for port in ports]
         self.servers = [
             NatsServer(
-                folder / f"n{at}", f"n{at}", cluster={"name": "c", "host": "127.0.0.1", "port": port, "routes": routes}
+                folder / f"n{at}",
+                f"n{at}",
+                cluster={"name": "c", "host": "127.0.0.1", "port": port, "routes": routes},
+                **more,
             )
             for at, port in enumerate(ports)
         ]

@@ -14,6 +14,7 @@ import msgspec
 from hanse.cluster.log import Batch
 from hanse.cluster.state import ClusterState
 from hanse.cluster.store import Lease
+from hanse.cluster.voting import OnlyVoter
 from hanse.errors import FencedError, LogDamagedError
 
 
@@ -123,6 +124,7 @@ class SharedEngine:
 
     def __init__(self) -> None:
         self.state_store = SharedState()
+        self.voters = OnlyVoter()
         self._streams: dict[tuple[str, int], Stream] = {}
 
     def commit_log(self, index_uuid: str, shard: int) -> SharedLog:

@@ -34,6 +34,7 @@ from hanse.cluster.security_entries import ClusterSecurityStore
 from hanse.cluster.state import ClusterState, NodeMetadata
 from hanse.cluster.store import StateStore
 from hanse.cluster.updates import ClusterService
+from hanse.cluster.voting_actions import VotingActions
 from hanse.errors import ConnectTransportError, FencedError, SettingsError
 from hanse.index import document_actions
 from hanse.index.administration import register as index_administration
@@ -199,6 +200,8 @@ class Node:
         if self.settings.read(ENGINE) == "jetstream" and not self._verifies_members:
             log.warning("nodes of this cluster do not verify one another: whoever reaches the transport port can join")
         await self.membership.join()
+        await self.voting.start()
+        self._closers.append(self.voting.close)
         await self.indices.start()
         self._closers.append(self._tasks.spawn("go on with exchanges of trust", self._watch_trust()).cancel)
         await self.replication.start()
@@ -309,6 +312,8 @@ class Node:
         self._broadcast = broadcast = Broadcast(self.cluster, self.nodes)
         self.membership = Membership(self.cluster, self.nodes, self._own_node, self.settings)
         self.membership.register(self.actions)
+        self.voting = VotingActions(self.cluster, self._engine.voters, self._node_id, self._name)
+        self.voting.register(self.actions)
         self.indices = Indices(
             self.cluster,
             self._data_path,

@@ -8,14 +8,20 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.nats_servers import NatsServer
-from tests.node_group import Group, Member, eventually, node_group, routing, until
+from tests.node_group import Group, Member, eventually, node_group, refused, routing, until
 
 from hanse import clock
 from hanse.cluster import allocation
 from hanse.cluster.membership import Membership
+from hanse.cluster.requests import (
+    ADD_VOTING_EXCLUSIONS,
+    CLEAR_VOTING_EXCLUSIONS,
+    AddVotingExclusions,
+    ClearVotingExclusions,
+)
 from hanse.cluster.state import ClusterState, NodeMetadata
 from hanse.cluster.updates import ClusterService
-from hanse.errors import ConnectTransportError
+from hanse.errors import ConnectTransportError, IllegalArgumentError
 from hanse.settings.registry import Settings
 
 
@@ -194,3 +200,10 @@ def test_only_who_may_be_master_becomes_it() -> None:
     assert membership_of(able)._without(state, "data", "died", is_dead=True) is state, "that is the master's business"
     out = membership_of(of("gone", "h:9"))
     assert out._without(state, "m", "died", is_dead=True) is state, "who is no member itself takes nobody out"
+
+
+async def test_where_nats_servers_are_external_no_node_is_taken_out_of_the_vote(group: Group) -> None:
+    named = AddVotingExclusions(names=("node-1",))
+    error = await refused(group[0].run(ADD_VOTING_EXCLUSIONS, named), IllegalArgumentError)
+    assert "[hanse.nats.mode] is [external]" in error.reason
+    await group[0].run(CLEAR_VOTING_EXCLUSIONS, ClearVotingExclusions())

@@ -7,6 +7,7 @@ from tests.cluster.conftest import CRANE, NOW_MS, initializing
 from hanse.cluster.allocation import reroute, started, with_member
 from hanse.cluster.state import ClusterState, IndexMetadata
 from hanse.cluster.state_view import shown_state
+from hanse.cluster.voting import Exclusion, Voter, with_exclusions, with_voter
 
 EMPTY = ClusterState("harbour", "uuid", 3, nodes={"n1": CRANE}, master_node="n1")
 NEW = msgspec.structs.replace(
@@ -89,3 +90,18 @@ def test_a_copy_says_how_it_came_to_be_unassigned() -> None:
     assert copy["unassigned_info"] == {"reason": "INDEX_CREATED", "at": "1970-01-01T00:16:40.000Z"}
     waiting = shown_state(ROUTED, ["a"], {"routing_nodes"})["routing_nodes"]["unassigned"][0]
     assert (waiting["state"], waiting["unassigned_info"]["delayed"]) == ("UNASSIGNED", False)
+
+
+def test_who_votes_and_who_was_taken_out() -> None:
+    shown = shown_state(STATE, [], {"metadata"})["metadata"]["cluster_coordination"]
+    assert shown == {
+        "term": 1,
+        "last_committed_config": [],
+        "last_accepted_config": [],
+        "voting_config_exclusions": [],
+    }
+    state = with_voter(with_voter(STATE, "n1", Voter("crane", "crane-a")), "n2", Voter("pram", "pram-a"))
+    state = with_exclusions(state, [Exclusion("n2", "pram")])
+    shown = shown_state(state, [], {"metadata"})["metadata"]["cluster_coordination"]
+    assert shown["last_committed_config"] == shown["last_accepted_config"] == ["n1"]
+    assert shown["voting_config_exclusions"] == [{"node_id": "n2", "node_name": "pram"}]

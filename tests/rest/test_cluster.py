@@ -206,3 +206,28 @@ def test_resolving_clusters(client: Client, index: str) -> None:
         "No index options are allowed on _resolve/cluster when no index expression is specified, but received: "
         "[expand_wildcards]",
     )
+
+
+def test_voting_exclusions(client: Client) -> None:
+    path = "/_cluster/voting_config_exclusions"
+
+    def shown() -> Any:
+        answer = client.call("GET", "/_cluster/state/metadata")
+        return answer.json["metadata"]["cluster_coordination"]["voting_config_exclusions"]
+
+    try:
+        added = client.call("POST", f"{path}?node_names=nobody,no-one&timeout=1s&master_timeout=1s")
+        assert (added.status, added.body) == (200, b"")
+        assert client.call("POST", f"{path}?node_ids=none").status == 200
+        assert shown() == [
+            {"node_id": "_absent_", "node_name": "nobody"},
+            {"node_id": "_absent_", "node_name": "no-one"},
+            {"node_id": "none", "node_name": "_absent_"},
+        ]
+    finally:
+        cleared = client.call("DELETE", path)
+    assert (cleared.status, cleared.body, shown()) == (200, b"", [])
+    for query in ("", "node_names=a&node_ids=b"):
+        answer = client.call("POST", f"{path}?{query}")
+        assert answer.status == 400
+        assert answer.reason.startswith("Please set node identifiers correctly. One and only one of [node_name]")

@@ -14,6 +14,7 @@ from hanse.cluster.embedded.state_store import SqliteStateStore
 from hanse.cluster.jetstream.settings import NATS_SETTINGS
 from hanse.cluster.log import CommitLog
 from hanse.cluster.store import StateStore
+from hanse.cluster.voting import OnlyVoter, Voters
 from hanse.settings.registry import Scope, Settings, choice
 from hanse.tls.contexts import TlsContexts
 
@@ -30,10 +31,13 @@ ENGINE_SETTINGS = [ENGINE, *NATS_SETTINGS]
 
 
 class Engine(Protocol):
-    """The two seams as one thing that is opened and closed."""
+    """The two seams, and who votes on what they keep, as one thing that is opened and closed."""
 
     @property
     def state_store(self) -> StateStore: ...
+
+    @property
+    def voters(self) -> Voters: ...
 
     def commit_log(self, index_uuid: str, shard: int) -> CommitLog | None:
         """Where a shard's batches go before its store; None when the store itself is the log."""
@@ -62,6 +66,7 @@ class EmbeddedEngine:
 
     def __init__(self, data_path: Path) -> None:
         self.state_store = SqliteStateStore(data_path / EMBEDDED_STATE)
+        self.voters = OnlyVoter()
 
     def commit_log(self, index_uuid: str, shard: int) -> CommitLog | None:
         return None

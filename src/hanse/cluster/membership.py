@@ -31,6 +31,7 @@ from hanse.cluster.nodes import Nodes
 from hanse.cluster.state import ClusterState, NodeMetadata
 from hanse.cluster.touch import Touch, enough_lapsed
 from hanse.cluster.updates import ClusterService
+from hanse.cluster.voting import possible_masters
 from hanse.errors import ConnectTransportError, HanseError, IllegalArgumentError, ReceiveTimeoutError
 from hanse.settings.registry import Scope as SettingScope
 from hanse.settings.registry import Setting, Settings, integer, time_s
@@ -113,8 +114,7 @@ def _with_master(state: ClusterState) -> ClusterState:
     """The state with a master that is a member: the one it names or, where that is gone, the first that may be it."""
     if state.master_node in state.nodes:
         return state
-    eligible = (node.id for node in state.nodes.values() if "master" in node.roles)
-    return msgspec.structs.replace(state, master_node=next(eligible, None))
+    return msgspec.structs.replace(state, master_node=next(iter(possible_masters(state)), None))
 
 
 def _is_refused(error: HanseError) -> bool:
@@ -360,7 +360,7 @@ class Membership:
             return state
         was_master = state.master_node == node_id
         state = allocation.without_member(state, node_id, why, clock.now_ms(), is_over=is_dead)
-        if was_master and "master" in own.roles:
+        if was_master and own.id in possible_masters(state):
             return msgspec.structs.replace(state, master_node=own.id)
         return _with_master(state)
 

@@ -100,6 +100,21 @@ class ExplainAllocation(msgspec.Struct, frozen=True, omit_defaults=True):
     include_yes_decisions: bool = False
 
 
+class AddVotingExclusions(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Names or ids of nodes, members or gone; `timeout_s` is how long it may take until they do not vote any more."""
+
+    names: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    timeout_s: float = 30.0
+
+
+class ClearVotingExclusions(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`timeout_s` is how long is waited until the excluded nodes have left."""
+
+    wait_for_removal: bool = True
+    timeout_s: float = 30.0
+
+
 HEALTH = Action("cluster:monitor/health", Health, dict, Scope.CLUSTER)
 HEALTH_REPORT = Action("cluster:monitor/health_api", ReadHealthReport, dict, Scope.CLUSTER)
 STATE = Action("cluster:monitor/state", ReadState, dict, Scope.CLUSTER)
@@ -121,3 +136,7 @@ HEALTH_OF_NODE = Action("cluster:monitor/health_api[n]", OfNode, dict, Scope.CLU
 STATS_OF_NODE = Action("cluster:monitor/stats[n]", OfNode, dict, Scope.CLUSTER, within=True)
 RELOAD_ON_NODE = Action("cluster:admin/nodes/reload_secure_settings[n]", OfNode, dict, Scope.CLUSTER, within=True)
 REROUTE = Action("cluster:admin/reroute", Reroute, dict, Scope.CLUSTER)
+ADD_VOTING_EXCLUSIONS = Action("cluster:admin/voting_config/add_exclusions", AddVotingExclusions, Empty, Scope.CLUSTER)
+CLEAR_VOTING_EXCLUSIONS = Action(
+    "cluster:admin/voting_config/clear_exclusions", ClearVotingExclusions, Empty, Scope.CLUSTER
+)

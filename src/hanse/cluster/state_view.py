@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from hanse.cluster.allocation.explain import shown_info
 from hanse.cluster.routing import ShardCopy, ShardRouting, Unassigned
 from hanse.cluster.state import ClusterState, NodeMetadata
+from hanse.cluster.voting import voting
 from hanse.settings.registry import nest
 
 
@@ -70,7 +73,7 @@ def _metadata(state: ClusterState, names: list[str]) -> dict[str, Any]:
     return {
         "cluster_uuid": state.cluster_uuid,
         "cluster_uuid_committed": True,
-        "cluster_coordination": {"term": 1, "last_committed_config": [], "last_accepted_config": []},
+        "cluster_coordination": _coordination(state),
         "templates": {
             name: {**body, "mappings": body.get("mappings", {})} for name, body in state.legacy_templates.items()
         },
@@ -93,6 +96,16 @@ def _metadata(state: ClusterState, names: list[str]) -> dict[str, Any]:
             if (index := state.indices[name])
         },
         "index-graveyard": {"tombstones": []},
+    }
+
+
+def _coordination(state: ClusterState) -> dict[str, Any]:
+    known = voting(state)
+    return {
+        "term": 1,
+        "last_committed_config": known.voting_ids,
+        "last_accepted_config": known.voting_ids,
+        "voting_config_exclusions": [msgspec.to_builtins(one) for one in known.exclusions],
     }
 
 

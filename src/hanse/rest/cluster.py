@@ -13,6 +13,8 @@ from hanse.cluster import requests as actions
 from hanse.cluster.allocation.commands import COMMANDS
 from hanse.cluster.broadcast import TIMEOUT_S
 from hanse.cluster.requests import (
+    AddVotingExclusions,
+    ClearVotingExclusions,
     ClusterStats,
     ExplainAllocation,
     Health,
@@ -74,6 +76,8 @@ def register(routes: Routes) -> None:
     add("GET", "/_cluster/stats/nodes/{node}", cluster_stats)
     add("GET", "/_cluster/pending_tasks", _plain(actions.PENDING_TASKS))
     add("POST", "/_cluster/reroute", reroute)
+    add("POST", "/_cluster/voting_config_exclusions", add_voting_exclusions)
+    add("DELETE", "/_cluster/voting_config_exclusions", clear_voting_exclusions)
     add("GET", "/_cluster/allocation/explain", explain_allocation)
     add("POST", "/_cluster/allocation/explain", explain_allocation)
     add("GET", "/_nodes", nodes_info)
@@ -206,6 +210,25 @@ def _command(command: Any) -> RerouteCommand:
         return msgspec.convert({"kind": kind, **fields}, RerouteCommand, strict=False)
     except msgspec.ValidationError as error:
         raise IllegalArgumentError(f"[{kind}] failed to parse: {error}") from error
+
+
+async def add_voting_exclusions(request: RestRequest) -> RestResponse:
+    request.accept("master_timeout")
+    names, ids = request.names("node_names"), request.names("node_ids")
+    if bool(names) == bool(ids):
+        raise IllegalArgumentError(
+            "Please set node identifiers correctly. One and only one of [node_name], [node_names] and [node_ids] has "
+            "to be set"
+        )
+    await request.run(actions.ADD_VOTING_EXCLUSIONS, AddVotingExclusions(names, ids, request.time_s("timeout", 30.0)))
+    return RestResponse.text("")
+
+
+async def clear_voting_exclusions(request: RestRequest) -> RestResponse:
+    request.accept("master_timeout")
+    asked = ClearVotingExclusions(request.flag("wait_for_removal", True), request.time_s("timeout", 30.0))
+    await request.run(actions.CLEAR_VOTING_EXCLUSIONS, asked)
+    return RestResponse.text("")
 
 
 async def explain_allocation(request: RestRequest) -> RestResponse:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
+import subprocess
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import pytest
 from cryptography import x509
+from nats.js import api
+from tests.nats_servers import BINARY, WAIT_S
 
 from hanse.cli.local_nodes import free_ports
 from hanse.cluster.embedded.state_store import SqliteStateStore
-from hanse.cluster.engine import Surroundings, open_engine
+from hanse.cluster.engine import Engine, Surroundings, open_engine
 from hanse.cluster.jetstream.commit_log import JetStreamCommitLog
+from hanse.cluster.jetstream.connection import NATS_ERRORS, Connection, connect
+from hanse.cluster.jetstream.engine import JetStreamEngine
+from hanse.cluster.jetstream.server_config import Managed, write_config
+from hanse.cluster.jetstream.streams import all_streams
 from hanse.cluster.log import Batch, Operation
 from hanse.cluster.state import ClusterState
 from hanse.errors import SettingsError
@@ -22,6 +33,8 @@ from hanse.settings.registry import RawValue, Settings
 from hanse.tls.authority import CertificateAuthority
 from hanse.tls.contexts import TlsContexts
 from hanse.tls.ssl_settings import TRANSPORT
+
+T = TypeVar("T")
 
 
 def around(folder: Path, **settings: RawValue) -> Surroundings:
@@ -138,3 +151,67 @@ async def test_a_renewed_certificate_is_handed_to_the_server(tmp_path: Path) -> 
     while await asyncio.to_thread(shown_serial, port, tmp_path / "n") != renewed:
         await asyncio.sleep(0.05)
     await engine.close()
+
+
+async def test_the_data_of_a_server_with_one_user_and_no_accounts_are_taken_up(tmp_path: Path) -> None:
+    """As earlier versions configured it; the three are replaced one after another."""
+    own, ports = CertificateAuthority.create("CN=own"), free_ports(3)
+    members = [member(tmp_path / f"n{at}", own, ports, at) for at in range(3)]
+    old = [start_as_before(one) for one in members]
+    engines: list[Engine] = []
+    try:
+        before = await open_connection(members[0], old[0].managed)
+        config = api.StreamConfig(name="kept", subjects=["kept.*"], num_replicas=3)
+        await eventually(lambda: before.management.add_stream(config))
+        await before.js.publish("kept.x", b"1")
+        await before.close()
+        for one, left in zip(members, old, strict=True):
+            left.process.kill()
+            left.process.wait()
+            engine = await open_engine(one)
+            engines.append(engine)
+            assert isinstance(engine, JetStreamEngine)
+            connection = engine.connection
+            kept = await eventually(partial(connection.js.get_msg, "kept", seq=1))
+            assert kept.data == b"1"
+            await eventually(partial(connection.js.publish, "kept.x", b"2"))
+        for engine in engines:
+            assert isinstance(engine, JetStreamEngine)
+            assert (await engine.connection.js.stream_info("kept")).state.messages == 4
+            (stream,) = [one for one in (await all_streams(engine.connection.client)).led if one.name == "kept"]
+            assert len(stream.copies) == 3
+    finally:
+        for left in old:
+            left.process.kill()
+            left.process.wait()
+        await asyncio.gather(*(engine.close() for engine in engines))
+
+
+class Before(NamedTuple):
+    managed: Managed
+    process: subprocess.Popen[bytes]
+
+
+def start_as_before(one: Surroundings) -> Before:
+    managed = write_config(one.settings, one.data_path / "nats", one.logs_path, one.transport_tls, None)
+    config = json.loads(managed.config_file.read_text())
+    del config["accounts"]
+    config["authorization"] = {"user": "hanse", "password": managed.password}
+    managed.config_file.write_text(json.dumps(config))
+    return Before(managed, subprocess.Popen([str(BINARY), "-c", str(managed.config_file)], start_new_session=True))
+
+
+async def open_connection(one: Surroundings, managed: Managed) -> Connection:
+    assert one.transport_tls is not None
+    tls = {"tls": one.transport_tls.client(check_name=False), "tls_handshake_first": True}
+    login = {"user": "hanse", "password": managed.password}
+    return await connect([managed.url], {**login, **tls}, replicas=3, timeout_s=WAIT_S)
+
+
+async def eventually(ask: Callable[[], Awaitable[T]]) -> T:
+    """JetStream has no leader all the time."""
+    while True:
+        try:
+            return await ask()
+        except NATS_ERRORS:
+            await asyncio.sleep(0.1)

@@ -111,7 +111,7 @@ async def test_the_log_of_a_primary_is_led_elsewhere_from_its_beginning_and_afte
     async def heard(message: Msg) -> None:
         elected.append(json.loads(message.data)["leader"])
 
-    engine = JetStreamEngine(own, JetStreamStateStore(own, "unused"), 2**28, await leaders_of(own))
+    engine = JetStreamEngine(own, JetStreamStateStore(own, "unused"), 2**28, leaders=await leaders_of(own))
     async with node(tmp_path, engine) as here:
         for number in range(4):
             shard = await here.create(f"books-{number}")

@@ -54,6 +54,22 @@ async def test_a_server_that_dies_is_started_again(tmp_path: Path, monkeypatch: 
     await until_gone(second)
 
 
+async def test_it_is_started_again_at_once_when_its_vote_changes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = ManagedServer(OWN, configured(tmp_path))
+    await server.start()
+    first = server.pid
+    await server.set_voting(True)
+    assert server.pid == first, "it votes already"
+    await server.set_voting(False)
+    while server.pid == first:
+        await asyncio.sleep(0.01)
+    assert "jetstream" not in json.loads(server.managed.config_file.read_text())
+    assert "ended and is started again" not in caplog.text
+    await server.close()
+
+
 async def test_a_configuration_it_refuses_is_told_in_its_own_words(tmp_path: Path) -> None:
     managed = configured(tmp_path)
     managed.config_file.write_text(json.dumps({"no_such_thing": 1, "log_file": str(managed.log_file)}))

@@ -31,6 +31,7 @@ from hanse.cluster.jetstream.connection import (
 )
 from hanse.cluster.jetstream.leaders import Leaders
 from hanse.cluster.jetstream.records import OVERHEAD_BYTES, Assembler, decoded, encoded
+from hanse.cluster.jetstream.streams import make_stream
 from hanse.cluster.log import Batch
 from hanse.errors import FencedError, LogDamagedError, UnavailableShardsError
 
@@ -149,7 +150,7 @@ class JetStreamCommitLog:
             allow_direct=False,
             first_seq=first if first > 1 else None,
         )
-        return await self._asked(self._connection.management.add_stream(config))
+        return await self._asked(make_stream(self._connection, config))
 
     async def _asked(self, request: Awaitable[T]) -> T:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import nats.errors
@@ -40,13 +40,16 @@ NATS_ERRORS = (nats.errors.Error, OSError, TimeoutError)
 
 
 class Connection:
-    """An open connection. `replicas` is how many servers keep each stream."""
+    """An open connection. `replicas` is how many servers keep each stream, `group_size` asks how many there are, where
+    they are managed; `has_lowered` is set when a stream was made on fewer (streams.py)."""
 
     def __init__(self, client: Client, replicas: int) -> None:
         self.client = client
         self.js: JetStreamContext = client.jetstream(timeout=READ_TIMEOUT_S)
         self.management: JetStreamContext = client.jetstream(timeout=MANAGEMENT_TIMEOUT_S)
         self.replicas = replicas
+        self.group_size: Callable[[], Awaitable[int]] | None = None
+        self.has_lowered = asyncio.Event()
 
     @property
     def max_payload(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,16 @@ from hanse.cluster.jetstream import settings as declared
 from hanse.cluster.jetstream.commit_log import JetStreamCommitLog
 from hanse.cluster.jetstream.connection import NATS_ERRORS, Connection, connect, is_not_found
 from hanse.cluster.jetstream.credentials import login
+from hanse.cluster.jetstream.group import ExternalVoters, ManagedVoters
 from hanse.cluster.jetstream.leaders import Leaders
 from hanse.cluster.jetstream.server import ManagedServer
-from hanse.cluster.jetstream.server_config import CLIENT_USER, TLS_FOLDER, write_config
+from hanse.cluster.jetstream.server_config import CLIENT_USER, SYSTEM_USER, TLS_FOLDER, write_config
 from hanse.cluster.jetstream.state_copy import CopiedStateStore
 from hanse.cluster.jetstream.state_store import JetStreamStateStore
+from hanse.cluster.jetstream.streams import keep_replicas
 from hanse.cluster.jetstream.verification import verify_sync
 from hanse.cluster.store import StateStore
+from hanse.cluster.voting import OnlyVoter, Voters
 from hanse.errors import SettingsError
 from hanse.settings.node_settings import CLUSTER_NAME
 from hanse.tasks import Tasks
@@ -47,11 +51,17 @@ class JetStreamEngine:
     """Both seams over one connection; owns the managed server, when there is one."""
 
     def __init__(
-        self, connection: Connection, store: StateStore, log_size: int, leaders: Leaders | None = None
+        self,
+        connection: Connection,
+        store: StateStore,
+        log_size: int,
+        voters: Voters | None = None,
+        leaders: Leaders | None = None,
     ) -> None:
-        """`leaders` where the server belongs to this node and others keep the same streams."""
+        """`voters` and `leaders` where others keep the same streams; `leaders` if this node's server is its own."""
         self.connection = connection
         self.state_store = store
+        self.voters = voters or OnlyVoter()
         self.server: ManagedServer | None = None
         self._log_size = log_size
         self._leaders = leaders
@@ -60,6 +70,7 @@ class JetStreamEngine:
     def manage(self, server: ManagedServer, tls: TlsContexts | None, written: object, folder: Path) -> None:
         """Owns `server` from now on; hands it the certificates again when they are no longer as `written`."""
         self.server = server
+        self._tasks.spawn("keep streams on enough nats-servers", keep_replicas(self.connection))
         if tls is not None:
             self._tasks.spawn("follow certificates for nats-server", self._follow(server, tls, written, folder))
 
@@ -154,16 +165,29 @@ async def _managed(around: Surroundings) -> JetStreamEngine:
     server = ManagedServer(chosen, managed)
     try:
         await server.start()
-        options: dict[str, Any] = {"user": CLIENT_USER, "password": managed.password}
-        if around.transport_tls is not None:
-            # Loopback is not in everybody's certificate; that its authority vouches for it is checked all the same.
-            options |= {"tls": around.transport_tls.client(check_name=False), "tls_handshake_first": True}
-        engine = await _opened(around, [managed.url], options, managed.peers + 1)
+        connection = await _connected(
+            around, [managed.url], _options(around, CLIENT_USER, managed.password), managed.peers + 1
+        )
+        voters = None
+        if managed.peers:
+            system = partial(_options, around, SYSTEM_USER, managed.system_password)
+            voters = ManagedVoters(server, connection, system)
+            connection.group_size = voters.size
+        engine = await _opened(around, connection, voters)
     except BaseException:
         await server.close()
         raise
     engine.manage(server, around.transport_tls, written, around.data_path / FOLDER)
     return engine
+
+
+def _options(around: Surroundings, user: str, password: str) -> dict[str, Any]:
+    """How a connection to this node's own nats-server is opened now."""
+    options: dict[str, Any] = {"user": user, "password": password}
+    if around.transport_tls is not None:
+        # Loopback is not in everybody's certificate; that its authority vouches for it is checked all the same.
+        options |= {"tls": around.transport_tls.client(check_name=False), "tls_handshake_first": True}
+    return options
 
 
 async def _external(around: Surroundings) -> JetStreamEngine:
@@ -176,18 +200,23 @@ async def _external(around: Surroundings) -> JetStreamEngine:
     if tls.enabled:
         options["tls"] = tls.client()
     scheme = "tls" if tls.enabled else "nats"
-    return await _opened(around, [f"{scheme}://{server}" for server in servers], options, len(servers))
+    connection = await _connected(around, [f"{scheme}://{server}" for server in servers], options, len(servers))
+    return await _opened(around, connection, ExternalVoters())
 
 
-async def _opened(around: Surroundings, urls: list[str], options: dict[str, Any], servers: int) -> JetStreamEngine:
+async def _connected(around: Surroundings, urls: list[str], options: dict[str, Any], servers: int) -> Connection:
+    replicas = around.settings.read(declared.REPLICAS) or min(REPLICAS_MAX, servers)
+    return await connect(urls, options, replicas=replicas, timeout_s=CONNECT_TIMEOUT_S)
+
+
+async def _opened(around: Surroundings, connection: Connection, voters: Voters | None) -> JetStreamEngine:
+    """Closes the connection when this fails."""
     settings = around.settings
-    replicas = settings.read(declared.REPLICAS) or min(REPLICAS_MAX, servers)
-    connection = await connect(urls, options, replicas=replicas, timeout_s=CONNECT_TIMEOUT_S)
     try:
         leaders = None
         if settings.read(declared.MODE) == "external":
             await verify_sync(settings, connection)
-        elif replicas > 1:
+        elif connection.replicas > 1:
             leaders = Leaders(connection, connection.server_name)
             await leaders.start()
         store = JetStreamStateStore(connection, settings.read(CLUSTER_NAME))
@@ -198,4 +227,4 @@ async def _opened(around: Surroundings, urls: list[str], options: dict[str, Any]
     copied = CopiedStateStore(
         store, around.data_path / FOLDER / STATE_COPY, restore=settings.read(declared.RESTORE_STATE)
     )
-    return JetStreamEngine(connection, copied, settings.read(declared.LOG_SIZE), leaders)
+    return JetStreamEngine(connection, copied, settings.read(declared.LOG_SIZE), voters, leaders)

@@ -19,7 +19,7 @@ from pathlib import Path
 import structlog
 
 from hanse.cluster.jetstream.binary import Binary
-from hanse.cluster.jetstream.server_config import Managed
+from hanse.cluster.jetstream.server_config import Managed, write_voting
 from hanse.errors import SettingsError
 from hanse.tasks import Tasks
 
@@ -53,6 +53,7 @@ class ManagedServer:
         self._process: asyncio.subprocess.Process | None = None
         self._tasks = Tasks()
         self._is_closing = False
+        self._is_restarting = False
 
     @property
     def pid(self) -> int | None:
@@ -107,6 +108,10 @@ class ManagedServer:
             status = await process.wait()
             if self._is_closing:
                 return
+            if self._is_restarting:
+                self._is_restarting = False
+                process = await self._spawn()
+                continue
             pause_s = PAUSE_S_MIN if time.monotonic() - started > HEALTHY_S else min(2 * pause_s, PAUSE_S_MAX)
             log.error("nats-server ended and is started again", status=status, pause_s=pause_s, why=self._last_lines())
             await asyncio.sleep(pause_s)
@@ -123,6 +128,16 @@ class ManagedServer:
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGHUP)
+
+    async def set_voting(self, votes: bool) -> None:
+        """Has it start again with JetStream or without, if it runs otherwise; the client connects again by itself."""
+        if not await asyncio.to_thread(write_voting, self.managed, votes):
+            return
+        log.warning("nats-server is started again", votes=votes)
+        if self._process is not None and self._process.returncode is None:
+            self._is_restarting = True
+            with suppress(ProcessLookupError):
+                self._process.terminate()
 
     async def close(self) -> None:
         """SIGTERM, and SIGKILL when that does not end it in time."""

@@ -3,6 +3,10 @@
 It serves its own node alone: clients are taken on loopback only, with the node's certificate and a password that was
 drawn at this start. Other nats-servers of the cluster come by the route port with mutual TLS. `sync_interval: always`
 stands in it, so that nothing is acknowledged before it is on disk. NATS' own format takes JSON.
+
+Two users: the one under `authorization` belongs to the account `$G`, where the data of every node ever made lie
+(an account of another name would begin empty beside them); the one of the system account takes servers out of
+JetStream's group (group.py), and every server has that account, also one whose configuration does not name it.
 Tests: tests/cluster/jetstream/test_server_config.py.
 """
 
@@ -26,7 +30,11 @@ from hanse.tls.pem_files import PemFiles, write_pem_files, write_private
 LOOPBACK = "127.0.0.1"
 MAX_PAYLOAD = 8 * 1024 * 1024
 CLIENT_USER = "hanse"
+SYSTEM_USER = "hanse-system"
+SYSTEM_ACCOUNT = "$SYS"
 TLS_FOLDER = "tls"
+NOT_VOTING = "not-voting"
+"""Where this file lies, the server runs without JetStream."""
 MEMORY_STORE_BYTES = 64 * 1024 * 1024
 LOG_FILE_BYTES = 10 * 1024 * 1024
 LOG_FILES = 3
@@ -39,8 +47,10 @@ class Managed(NamedTuple):
     config_file: Path
     pid_file: Path
     log_file: Path
+    server_name: str
     url: str
     password: str
+    system_password: str
     peers: int
 
 
@@ -57,21 +67,19 @@ def write_config(
         config_file=folder / "nats-server.conf",
         pid_file=folder / "nats-server.pid",
         log_file=logs_path / "nats-server.log",
+        server_name=_server_name(settings, folder),
         url=f"{'nats' if files is None else 'tls'}://{LOOPBACK}:{port}",
         password=secrets.token_urlsafe(32),
+        system_password=secrets.token_urlsafe(32),
         peers=len(routes(settings)),
     )
     config: dict[str, Any] = {
-        "server_name": _server_name(settings, folder),
+        "server_name": managed.server_name,
         "host": LOOPBACK,
         "port": port,
         "max_payload": MAX_PAYLOAD,
-        "authorization": {"user": CLIENT_USER, "password": managed.password},
-        "jetstream": {
-            "store_dir": str(folder),
-            "sync_interval": "always",
-            "max_memory_store": MEMORY_STORE_BYTES,
-        },
+        "authorization": {"users": [_user(CLIENT_USER, managed.password)]},
+        "accounts": {SYSTEM_ACCOUNT: {"users": [_user(SYSTEM_USER, managed.system_password)]}},
         "pid_file": str(managed.pid_file),
         # Written when the ports are open: how the node knows that it is this very server that listens.
         "ports_file_dir": str(folder),
@@ -81,10 +89,37 @@ def write_config(
     }
     if files is not None:
         config["tls"] = {**_tls(files), "handshake_first": True}
+    if not (managed.peers and (folder / NOT_VOTING).exists()):
+        config["jetstream"] = _jetstream(folder)
     if managed.peers:
         config["cluster"] = _cluster(settings, files, route_password)
-    write_private(managed.config_file, json.dumps(config, indent=1).encode())
+    _write(managed.config_file, config)
     return managed
+
+
+def write_voting(managed: Managed, votes: bool) -> bool:
+    """Has the server run with JetStream, or without it: then it is none of the group that decides, and serves its node
+    from the others. Holds for later starts, too. Returns whether that is a change."""
+    config = json.loads(managed.config_file.read_text())
+    if votes == ("jetstream" in config):
+        return False
+    folder = managed.config_file.parent
+    if votes:
+        (folder / NOT_VOTING).unlink(missing_ok=True)
+        config["jetstream"] = _jetstream(folder)
+    else:
+        (folder / NOT_VOTING).touch()
+        del config["jetstream"]
+    _write(managed.config_file, config)
+    return True
+
+
+def _write(file: Path, config: dict[str, Any]) -> None:
+    write_private(file, json.dumps(config, indent=1).encode())
+
+
+def _jetstream(folder: Path) -> dict[str, Any]:
+    return {"store_dir": str(folder), "sync_interval": "always", "max_memory_store": MEMORY_STORE_BYTES}
 
 
 def routes(settings: Settings) -> tuple[str, ...]:
@@ -122,8 +157,12 @@ def _cluster(settings: Settings, files: PemFiles | None, password: str | None) -
     if files is not None:
         cluster["tls"] = _tls(files)
     if password:
-        cluster["authorization"] = {"user": CLIENT_USER, "password": password}
+        cluster["authorization"] = _user(CLIENT_USER, password)
     return cluster
+
+
+def _user(name: str, password: str) -> dict[str, str]:
+    return {"user": name, "password": password}
 
 
 def _tls(files: PemFiles) -> dict[str, Any]:

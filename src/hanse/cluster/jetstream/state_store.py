@@ -33,6 +33,7 @@ from hanse.cluster.jetstream.connection import (
     is_not_found,
 )
 from hanse.cluster.jetstream.leases import Leases
+from hanse.cluster.jetstream.streams import make_stream
 from hanse.cluster.state import ClusterState
 from hanse.cluster.store import Lease
 from hanse.errors import FailedToCommitClusterStateError, FencedError, ShardFailedError
@@ -123,7 +124,7 @@ class JetStreamStateStore:
         except NATS_ERRORS as error:
             if not is_not_found(error):
                 raise
-            await self._connection.management.add_stream(config)
+            await make_stream(self._connection, config)
 
     # -- reading
 
