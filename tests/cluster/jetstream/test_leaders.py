@@ -17,6 +17,7 @@ from hanse.cluster.jetstream.connection import Connection, connect
 from hanse.cluster.jetstream.engine import JetStreamEngine
 from hanse.cluster.jetstream.leaders import ELECTED, Leaders
 from hanse.cluster.jetstream.state_store import JetStreamStateStore
+from hanse.cluster.log import Batch, Operation
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,25 @@ async def test_who_leads_steps_aside_and_who_does_not_leaves_it(connections: lis
     await leaders.step_aside(stream)
     assert await led_by(own, stream) == other
     await leaders.step_aside("no-such-stream")
+
+
+async def test_none_that_has_just_died_is_given_the_lead(tmp_path: Path) -> None:
+    """The others would have to elect another one, which takes them seconds, while the log answers nothing."""
+    cluster = NatsCluster(tmp_path).start()
+    made = [await connect([server.url], {}, replicas=3, timeout_s=WAIT_S) for server in cluster.servers]
+    try:
+        own, left, _ = made
+        log = JetStreamCommitLog(own, "left", bytes_max=2**28)
+        await log.attach(0, b"")
+        await lead_with(own, made, "left")
+        cluster.servers[2].kill()
+        await log.append(Batch(1, [Operation(0, 1, "a", 1, False, None, b"{}")]), 0)
+        await Leaders(own, own.server_name).step_aside("left")
+        assert await Leaders(own, own.server_name).leader_of("left") == left.server_name
+    finally:
+        for connection in made:
+            await connection.close()
+        cluster.kill()
 
 
 async def test_who_watches_is_told_when_its_own_server_was_elected(connections: list[Connection]) -> None:

@@ -40,8 +40,24 @@ class _Elected(msgspec.Struct, frozen=True):
     leader: str = ""
 
 
+class _Replica(msgspec.Struct, frozen=True):
+    """As the leader sees it; `active` is for how many nanoseconds nothing came from it."""
+
+    name: str
+    current: bool = False
+    offline: bool = False
+    active: int = 0
+
+
 class _Replicas(msgspec.Struct, frozen=True):
     leader: str = ""
+    replicas: tuple[_Replica, ...] = ()
+
+    @property
+    def liveliest(self) -> str | None:
+        """The one that was heard last: another may have died a moment ago, and its leadership would be an election."""
+        able = [replica for replica in self.replicas if replica.current and not replica.offline]
+        return min(able, key=lambda replica: replica.active).name if able else None
 
 
 class _SteppedDown(msgspec.Struct, frozen=True):
@@ -81,9 +97,12 @@ class Leaders:
     async def step_aside(self, stream: str) -> None:
         """Has another server lead the stream than this node's, and returns when it does. Nothing may be appended
         meanwhile: it might wait for an answer that never comes. What fails is left as it is."""
-        if await self.leader_of(stream) != self._own:
+        seen = (await self._asked(f"STREAM.INFO.{stream}", _Info)).cluster
+        if seen.leader != self._own:
             return
-        if not (await self._asked(f"STREAM.LEADER.STEPDOWN.{stream}", _SteppedDown)).success:
+        other = seen.liveliest
+        wanted = msgspec.json.encode({"placement": {"preferred": other}})
+        if other is None or not (await self._asked(f"STREAM.LEADER.STEPDOWN.{stream}", _SteppedDown, wanted)).success:
             log.info("no other server can lead the log", stream=stream)
             return
         deadline = time.monotonic() + ELECTION_TIMEOUT_S
@@ -96,10 +115,10 @@ class Leaders:
         """The name of the server that leads a stream; empty when there is none, or none that answers."""
         return (await self._asked(f"STREAM.INFO.{stream}", _Info)).cluster.leader
 
-    async def _asked(self, what: str, kind: type[A]) -> A:
+    async def _asked(self, what: str, kind: type[A], request: bytes = b"") -> A:
         """What JetStream answers; as if it had said nothing when it does not, or with an error."""
         try:
-            answer = await self._client.request(f"$JS.API.{what}", b"", timeout=REQUEST_TIMEOUT_S)
+            answer = await self._client.request(f"$JS.API.{what}", request, timeout=REQUEST_TIMEOUT_S)
             return msgspec.json.decode(answer.data, type=kind)
         except (*NATS_ERRORS, msgspec.DecodeError):
             check_cancelled()
