@@ -93,3 +93,14 @@ async def test_a_change_that_another_forestalled_is_applied_to_what_that_one_com
 
 async def test_following_ends_where_nobody_else_commits(cluster: ClusterService) -> None:
     await cluster.follow()
+
+
+async def test_a_version_that_others_have_is_read_when_it_does_not_come(
+    cluster: ClusterService, store: SqliteStateStore
+) -> None:
+    """Nobody follows the store here."""
+    newer = msgspec.structs.replace(renamed(cluster.state), version=1)
+    await store.commit(cluster.state, newer)
+    assert await cluster.reached(1, 60.0)
+    assert cluster.state == newer
+    assert not await cluster.reached(2, 0.3)

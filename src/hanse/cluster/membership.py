@@ -315,6 +315,7 @@ class Membership:
                 sent_at = time.monotonic()
                 answer = await self._nodes.call(node_id, CHECK, Check(self._nodes.own_id), timeout_s=self._timeout_s)
                 self._touch.renew(node_id, sent_at, answer.version)
+                self._cluster.hear_of(answer.version)
                 refused = 0
                 self._heard[node_id] = heard = time.monotonic()
                 self._told_gone.discard(node_id)

@@ -19,6 +19,7 @@ from hanse.tasks import Tasks
 log = structlog.get_logger(__name__)
 
 ROUNDS_MAX = 100
+COMES_BY_ITSELF_S = 0.1
 Change = Callable[[ClusterState], ClusterState]
 Derive = Callable[[ClusterState, ClusterState], ClusterState]
 """From the state in force and the changed one: the changed one with everything that follows from the change."""
@@ -50,6 +51,7 @@ class ClusterService:
         self._listeners: list[Listener] = []
         self._lock = asyncio.Lock()
         self._tasks = tasks or Tasks()
+        self._reading: asyncio.Task[None] | None = None
 
     @property
     def state(self) -> ClusterState:
@@ -95,7 +97,23 @@ class ClusterService:
 
     async def reached(self, version: int, timeout_s: float) -> bool:
         """Waits until this node has the state of that version or a newer one; False when the time was over first."""
+        self.hear_of(version)
         return await self.until(lambda state: state.version >= version, timeout_s)
+
+    def hear_of(self, version: int) -> None:
+        """Another node has that version. It is read here if it does not come by itself: what would bring it may have
+        been on a machine that has just died, which is noticed seconds later."""
+        if version > self._state.version and (self._reading is None or self._reading.done()):
+            self._reading = self._tasks.spawn("read the cluster state others have", self._read(version))
+
+    async def _read(self, version: int) -> None:
+        if await self.until(lambda state: state.version >= version, COMES_BY_ITSELF_S):
+            return
+        async with self._lock:
+            try:
+                await self._learnt()
+            except HanseError as error:
+                log.debug("the cluster state that others have could not be read yet", why=error.reason)
 
     async def follow(self) -> None:
         """Takes over what other nodes commit, until it is cancelled; ends at once where there can be no others."""

@@ -98,6 +98,7 @@ class GroupCommit:
         self._commit_s = 0.0
         self._led_term: int | None = None
         self._follower = None if log is None else LogFollower(log, store, self._take, owner.has_mapping)
+        self._led_here: Callable[[], None] = lambda: None
         self.sent: Sent = _to_nobody
         self.leases_taken: Callable[[bytes], None] = lambda leases: None
 
@@ -143,7 +144,7 @@ class GroupCommit:
             raise self._not_primary("the one before it may not know yet that it is none any more")
         if self._led_term != term:
             self._led_term = term
-            await self._follower.step_aside()
+            self._led_here()
 
     async def step_aside(self) -> None:
         """Has the log led on another machine, while this copy is the primary."""
@@ -238,8 +239,10 @@ class GroupCommit:
         return self._follower is not None
 
     def when_led_here(self, told: Callable[[], None]) -> None:
-        """`told` is called when the log comes to be led on this machine."""
+        """`told` is called when this copy begins to lead and when the log comes to be led on this machine: after either
+        both may be."""
         if self._follower is not None:
+            self._led_here = told
             self._follower.when_led_here(told)
 
     def when_failed(self, failed: Callable[[HanseError], None]) -> None:

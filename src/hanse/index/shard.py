@@ -35,6 +35,9 @@ from hanse.index.write_queue import WriteQueue
 from hanse.index.writing import Place, UpdateBody, WriteOp, WriteResult
 from hanse.tasks import Tasks
 
+PART_AFTER_S = 5.0
+"""How long after a change the log may be led on the machine of the primary."""
+
 
 class Shard:
     """One copy of one shard. All methods are called on the event loop; `ShardReader.fetch` in any thread."""
@@ -63,7 +66,9 @@ class Shard:
         place = Place(self.index_name, self.index_uuid, number)
         self._commit = GroupCommit(place, owner, self.store, self.feed, workers, log)
         self._commit.leases_taken = self._leases_taken
-        self._commit.when_led_here(lambda: self._led_here(tasks))
+        self._tasks = tasks
+        self._parting: asyncio.Task[None] | None = None
+        self._commit.when_led_here(self._led_here)
         self._queue = WriteQueue(
             name, self._commit, self.store, self.feed, workers, tasks, self._exclusive, self.counters, self._committed
         )
@@ -201,13 +206,16 @@ class Shard:
             await self._commit.lead()
         self._committed()
 
-    def _led_here(self, tasks: Tasks) -> None:
-        if not self._is_closed:
-            tasks.spawn(f"have the log of {self} led elsewhere", self._step_aside())
+    def _led_here(self) -> None:
+        if not self._is_closed and (self._parting is None or self._parting.done()):
+            self._parting = self._tasks.spawn(f"have the log of {self} led elsewhere", self._part())
 
-    async def _step_aside(self) -> None:
+    async def _part(self) -> None:
+        """Not at once: while nodes come and go the log might be given to one that is going."""
+        await asyncio.sleep(PART_AFTER_S)
         async with self._exclusive:
-            await self._commit.step_aside()
+            if not self._is_closed:
+                await self._commit.step_aside()
 
     async def take_sent(self, after: int, chain: bytes, sent: Sequence[SentBatch]) -> int:
         """Follows the primary: see `GroupCommit.take_sent`. Returns the position in the log that was reached."""
