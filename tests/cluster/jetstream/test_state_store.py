@@ -134,6 +134,29 @@ async def test_lost_answers_neither_lose_nor_double_a_commit(tmp_path: Path, mon
         server.kill()
 
 
+async def test_a_commit_waits_for_servers_that_elect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that has to read first what is in force: nothing was written that could have been done twice."""
+    monkeypatch.setattr(module, "COMMIT_TIMEOUT_S", 60.0)
+    server = NatsServer(tmp_path).start()
+    connections = [await server.connect(), await server.connect()]
+    try:
+        one, two = [await opened(connection, "c") for connection in connections]
+        states = [msgspec.structs.replace(EMPTY, version=version) for version in range(3)]
+        await one.commit(states[0], states[1])
+        server.signal(signal.SIGSTOP)
+        waiting = asyncio.ensure_future(two.commit(states[1], states[2]))
+        await asyncio.wait((waiting,), timeout=3 * connection_module.READ_TIMEOUT_S)
+        assert not waiting.done()
+        server.signal(signal.SIGCONT)
+        await waiting
+        assert await one.load() == states[2]
+    finally:
+        server.signal(signal.SIGCONT)
+        for connection in connections:
+            await connection.close()
+        server.kill()
+
+
 async def test_a_watch_goes_on_over_a_restart_of_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WATCH_IDLE_S", 0.3)
     server = NatsServer(tmp_path).start()

@@ -183,17 +183,14 @@ class JetStreamStateStore:
     # -- compare-and-set
 
     async def commit(self, old: ClusterState, new: ClusterState) -> None:
+        deadline = time.monotonic() + COMMIT_TIMEOUT_S
         stored = self._seen
-        try:
-            if stored is None or stored.version != old.version:
-                self._seen = stored = await self._read_manifest()
-        except NATS_ERRORS as error:
-            raise _unavailable("read", error) from error
+        if stored is None or stored.version != old.version:
+            self._seen = stored = await self._read_by(deadline)
         if stored.version != old.version:
             raise _stale(old.version, stored.version)
         self._seen = None
         manifest, pieces = await asyncio.to_thread(_encoded, new, self._piece_bytes)
-        deadline = time.monotonic() + COMMIT_TIMEOUT_S
         for at, piece in enumerate(pieces):
             await self._put(self._piece(manifest, at), piece, deadline)
         try:
@@ -236,15 +233,20 @@ class JetStreamStateStore:
     async def _own_or_fenced(self, manifest: Manifest, stored: Stored, deadline: float) -> int | None:
         """The revision of our own write, if it is that which is stored. None while the one that forestalled us is only
         under way: the server refuses ours for it, but it may yet come to nothing."""
+        now = await self._read_by(deadline)
+        if now.manifest is not None and now.manifest.commit == manifest.commit:
+            return now.revision
+        if now.revision == stored.revision:
+            return None
+        raise _stale(stored.version, now.version)
+
+    async def _read_by(self, deadline: float) -> Stored:
+        """Asked again while servers elect a leader."""
         while True:
             try:
-                now = await self._read_manifest()
-                if now.manifest is not None and now.manifest.commit == manifest.commit:
-                    return now.revision
-                if now.revision == stored.revision:
-                    return None
-                raise _stale(stored.version, now.version)
+                return await self._read_manifest()
             except NATS_ERRORS as error:
+                check_cancelled()
                 if time.monotonic() > deadline:
                     raise _unavailable("read", error) from error
             await asyncio.sleep(RETRY_S)
