@@ -85,4 +85,3 @@ class _Date:
 
 
 _date = _Date()
-# NOIMPORT
