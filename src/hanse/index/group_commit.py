@@ -98,7 +98,7 @@ class GroupCommit:
         self._commit_s = 0.0
         self._led_term: int | None = None
         self._follower = None if log is None else LogFollower(log, store, self._take, owner.has_mapping)
-        self._led_here: Callable[[], None] = lambda: None
+        self.took_over: Callable[[], None] = lambda: None
         self.sent: Sent = _to_nobody
         self.leases_taken: Callable[[bytes], None] = lambda leases: None
 
@@ -140,20 +140,11 @@ class GroupCommit:
             raise self._not_primary(error.reason) from error  # nothing of anybody's was done: it may be tried again
         if self._store.progress.primary_term > term:
             raise self._not_primary(f"term [{self._store.progress.primary_term}] began after its own, [{term}]")
-        if self._led_term != term and await self._owner.is_superseding(self._place.shard):
-            raise self._not_primary("the one before it may not know yet that it is none any more")
         if self._led_term != term:
+            if await self._owner.is_superseding(self._place.shard):
+                raise self._not_primary("the one before it may not know yet that it is none any more")
             self._led_term = term
-            self._led_here()
-
-    async def step_aside(self) -> None:
-        """Has the log led on another machine, while this copy is the primary."""
-        if self._follower is not None and self.is_leading:
-            await self._follower.step_aside()
-
-    async def close(self) -> None:
-        if self._follower is not None:
-            await self._follower.close()
+            self.took_over()
 
     def _not_primary(self, why: str) -> RetryOnPrimaryError:
         place = self._place
@@ -237,13 +228,6 @@ class GroupCommit:
     @property
     def has_log(self) -> bool:
         return self._follower is not None
-
-    def when_led_here(self, told: Callable[[], None]) -> None:
-        """`told` is called when this copy begins to lead and when the log comes to be led on this machine: after either
-        both may be."""
-        if self._follower is not None:
-            self._led_here = told
-            self._follower.when_led_here(told)
 
     def when_failed(self, failed: Callable[[HanseError], None]) -> None:
         if self._follower is not None:

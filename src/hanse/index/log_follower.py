@@ -69,15 +69,6 @@ class LogFollower:
             log.info("batches were taken from the log", store=str(self._store.path), batches=count)
         self._is_level = True
 
-    def when_led_here(self, told: Callable[[], None]) -> None:
-        self._log.when_led_here(told)
-
-    async def step_aside(self) -> None:
-        await self._log.step_aside()
-
-    async def close(self) -> None:
-        await self._log.close()
-
     def is_unsure(self) -> None:
         """Somebody else may have appended: the log is read on before anything else."""
         self._is_level = False

@@ -67,8 +67,11 @@ class Shard:
         self._commit = GroupCommit(place, owner, self.store, self.feed, workers, log)
         self._commit.leases_taken = self._leases_taken
         self._tasks = tasks
+        self._log = log
         self._parting: asyncio.Task[None] | None = None
-        self._commit.when_led_here(self._led_here)
+        if log is not None:
+            log.when_led_here(self._both_may_lead_here)
+            self._commit.took_over = self._both_may_lead_here
         self._queue = WriteQueue(
             name, self._commit, self.store, self.feed, workers, tasks, self._exclusive, self.counters, self._committed
         )
@@ -206,7 +209,8 @@ class Shard:
             await self._commit.lead()
         self._committed()
 
-    def _led_here(self) -> None:
+    def _both_may_lead_here(self) -> None:
+        """This copy began to lead its shard, or this machine the log."""
         if not self._is_closed and (self._parting is None or self._parting.done()):
             self._parting = self._tasks.spawn(f"have the log of {self} led elsewhere", self._part())
 
@@ -214,8 +218,8 @@ class Shard:
         """Not at once: while nodes come and go the log might be given to one that is going."""
         await asyncio.sleep(PART_AFTER_S)
         async with self._exclusive:
-            if not self._is_closed:
-                await self._commit.step_aside()
+            if self._log is not None and self.is_leading and not self._is_closed:
+                await self._log.step_aside()
 
     async def take_sent(self, after: int, chain: bytes, sent: Sequence[SentBatch]) -> int:
         """Follows the primary: see `GroupCommit.take_sent`. Returns the position in the log that was reached."""
@@ -402,7 +406,8 @@ class Shard:
         await self._queue.drained()
         await self.feed.close(keep=keep)
         async with self._exclusive:
-            await self._commit.close()
+            if self._log is not None:
+                await self._log.close()
             await self._workers.write(self.store.close)
 
 
