@@ -10,7 +10,7 @@ Tests: tests/cluster/allocation/test_copies.py.
 from __future__ import annotations
 
 from hanse.cluster.allocation.draft import Draft, Shard, replaced
-from hanse.cluster.routing import ShardCopy, ShardRouting, Unassigned
+from hanse.cluster.routing import ShardCopy, Unassigned
 
 
 def assign(draft: Draft, at: Shard, info: Unassigned, node: str, *, started: bool = False) -> None:
@@ -32,8 +32,7 @@ def assign(draft: Draft, at: Shard, info: Unassigned, node: str, *, started: boo
         draft.raise_term(at)
     left = list(shard.unassigned)
     left.remove(info)
-    superseded = _succeeded(shard.superseded, node) if info.is_primary else shard.superseded
-    draft[at] = replaced(shard, copies=(*shard.copies, copy), unassigned=tuple(left), superseded=superseded)
+    draft[at] = replaced(shard, copies=(*shard.copies, copy), unassigned=tuple(left))
 
 
 def begin_anew(draft: Draft, at: Shard, info: Unassigned, node: str, *, empty: bool) -> None:
@@ -61,14 +60,12 @@ def start(draft: Draft, at: Shard, copy: ShardCopy) -> None:
     source = shard.on(copy.relocating_node) if copy.relocating_node else None
     kept = [other for other in shard.copies if other is not copy and other is not source]
     in_sync = shard.in_sync if copy.node in shard.in_sync else (*shard.in_sync, copy.node)
-    superseded = shard.superseded
     if source is not None:
         in_sync = tuple(node for node in in_sync if node != source.node)
         if source.is_primary:
             fresh = replaced(fresh, is_primary=True)
-            superseded = _succeeded(superseded, copy.node, source.node)
             draft.raise_term(at)
-    draft[at] = replaced(shard, copies=(*kept, fresh), in_sync=in_sync, superseded=superseded)
+    draft[at] = replaced(shard, copies=(*kept, fresh), in_sync=in_sync)
 
 
 def begin_move(draft: Draft, at: Shard, copy: ShardCopy, node: str) -> None:
@@ -108,9 +105,7 @@ def lose(draft: Draft, at: Shard, copy: ShardCopy, info: Unassigned, *, failed: 
         for other in shard.copies
         if other is not copy
     )
-    superseded = (*shard.superseded, copy.node) if copy.is_primary else shard.superseded
-    unassigned = (*shard.unassigned, replaced(info, is_primary=False))
-    draft[at] = replaced(shard, copies=copies, unassigned=unassigned, superseded=superseded)
+    draft[at] = replaced(shard, copies=copies, unassigned=(*shard.unassigned, replaced(info, is_primary=False)))
     if copy.is_primary and not promote_any(draft, at):
         _without_primary(draft, at, info)
     if failed and draft[at].active_primary is not None:
@@ -133,8 +128,7 @@ def promote(draft: Draft, at: Shard, best: ShardCopy) -> None:
     copies = tuple(
         replaced(copy, is_primary=copy is best) if copy.is_primary or copy is best else copy for copy in shard.copies
     )
-    before = () if shard.primary is None else (shard.primary.node,)
-    draft[at] = replaced(shard, copies=copies, superseded=_succeeded(shard.superseded, best.node, *before))
+    draft[at] = replaced(shard, copies=copies)
     draft.raise_term(at)
 
 
@@ -183,24 +177,8 @@ def _without_primary(draft: Draft, at: Shard, info: Unassigned) -> None:
     lost = replaced(info, is_primary=True, delayed_until_ms=0)
     replicas = list(shard.unassigned)
     replicas.remove(replaced(info, is_primary=False))
-    draft[at] = ShardRouting(
-        copies=tuple(copy for copy in shard.copies if copy.is_active),
-        unassigned=(lost, *replicas, *waiting),
-        in_sync=shard.in_sync,
-        superseded=shard.superseded,
-    )
-
-
-def knows_all(draft: Draft, at: Shard, node: str) -> None:
-    """The node has the state from here on, or is there no more: it holds itself for no primary that it was before."""
-    shard = draft[at]
-    if node in shard.superseded:
-        draft[at] = replaced(shard, superseded=_succeeded(shard.superseded, node))
-
-
-def _succeeded(superseded: tuple[str, ...], by: str, *more: str) -> tuple[str, ...]:
-    """Without the node that leads now, and with those that led."""
-    return tuple(dict.fromkeys(node for node in (*superseded, *more) if node != by))
+    active = tuple(copy for copy in shard.copies if copy.is_active)
+    draft[at] = replaced(shard, copies=active, unassigned=(lost, *replicas, *waiting))
 
 
 def _leave_in_sync(draft: Draft, at: Shard, node: str) -> None:

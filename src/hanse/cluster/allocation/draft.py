@@ -88,6 +88,7 @@ class Draft:
     def __setitem__(self, at: Shard, shard: ShardRouting) -> None:
         shards = self._routing[at.index]
         before = shards[at.number]
+        shard = _superseding(before, shard)
         if shard == before:
             return
         self._routing[at.index] = (*shards[: at.number], shard, *shards[at.number + 1 :])
@@ -131,6 +132,15 @@ class Draft:
         if not self._changed:
             return self._state
         return replaced(self._state, indices=self._indices, routing=self._routing)
+
+
+def _superseding(before: ShardRouting, now: ShardRouting) -> ShardRouting:
+    """Whatever changes the primary: who led need not know that it does no more, and who leads does."""
+    old, new = (None if shard.primary is None else shard.primary.node for shard in (before, now))
+    if old == new:
+        return now
+    led = (*now.superseded, old) if old is not None else now.superseded
+    return replaced(now, superseded=tuple(dict.fromkeys(node for node in led if node != new)))
 
 
 class Load:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hanse.cluster.allocation.copies import end_move, knows_all, lose, promote, start
+from hanse.cluster.allocation.copies import end_move, lose, promote, start
 from hanse.cluster.allocation.draft import Draft, Shard, replaced, setting_of
 from hanse.cluster.routing import ShardCopy, Unassigned
 from hanse.cluster.state import ClusterState, NodeMetadata
@@ -148,9 +148,11 @@ def _lose_all(state: ClusterState, node_id: str, details: str, now_ms: int, rest
 
 
 def _knowing(state: ClusterState, node_id: str, now_ms: int) -> ClusterState:
+    """The node has the state from here on, or is there no more: it holds itself for no primary that it was before."""
     draft = Draft(state, now_ms)
     for at in list(draft.shards()):
-        knows_all(draft, at, node_id)
+        superseded = tuple(other for other in draft[at].superseded if other != node_id)
+        draft[at] = replaced(draft[at], superseded=superseded)
     return draft.result()
 
 
