@@ -70,7 +70,8 @@ class JetStreamEngine:
     def manage(self, server: ManagedServer, tls: TlsContexts | None, written: object, folder: Path) -> None:
         """Owns `server` from now on; hands it the certificates again when they are no longer as `written`."""
         self.server = server
-        self._tasks.spawn("keep streams on enough nats-servers", keep_replicas(self.connection))
+        if self.connection.replicas > 1:
+            self._tasks.spawn("keep streams on enough nats-servers", keep_replicas(self.connection))
         if tls is not None:
             self._tasks.spawn("follow certificates for nats-server", self._follow(server, tls, written, folder))
 
