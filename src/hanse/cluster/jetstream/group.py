@@ -27,7 +27,7 @@ from nats.aio.client import Client
 
 from hanse.cluster.jetstream.connection import NATS_ERRORS, REQUEST_TIMEOUT_S, Connection, check_cancelled, connect
 from hanse.cluster.jetstream.server import ManagedServer
-from hanse.cluster.jetstream.streams import Stream, all_streams
+from hanse.cluster.jetstream.streams import Stream, all_streams, hand_over
 from hanse.cluster.voting import Candidate, joined
 from hanse.errors import IllegalArgumentError, SettingsError, TimeoutElapsedError
 
@@ -191,12 +191,14 @@ class Removal:
                 streams = [stream for stream in found.led if server in stream.copies]
                 self._require_others(streams, doomed)
                 behind = [stream.name for stream in streams if not stream.is_level_without(doomed)] + found.leaderless
-                led = [stream.name for stream in streams if stream.cluster.leader == server]
+                led = [stream for stream in streams if stream.cluster.leader == server]
                 if not behind and not led and peers[0].name != server:
                     return
-                self.waits_for = f"other nats-servers have to catch up with {behind} and to lead {led}"
-                for name in led if not behind else ():
-                    await self._own.request(f"$JS.API.STREAM.LEADER.STEPDOWN.{name}", timeout=REQUEST_TIMEOUT_S)
+                self.waits_for = (
+                    f"other nats-servers have to catch up with {behind} and to lead {[one.name for one in led]}"
+                )
+                for stream in led if not behind else ():
+                    await hand_over(self._own, stream, REQUEST_TIMEOUT_S, doomed)
             except NATS_ERRORS as error:
                 check_cancelled()
                 self.waits_for = f"the streams cannot be listed: {error or type(error).__name__}"

@@ -16,15 +16,13 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
 
 import msgspec
 import structlog
 from nats.aio.msg import Msg
 
 from hanse.cluster.jetstream.connection import NATS_ERRORS, Connection, check_cancelled
-
-A = TypeVar("A")
+from hanse.cluster.jetstream.streams import Stream, hand_over
 
 log = structlog.get_logger(__name__)
 
@@ -38,34 +36,6 @@ RETRY_S = 0.01
 class _Elected(msgspec.Struct, frozen=True):
     stream: str
     leader: str = ""
-
-
-class _Replica(msgspec.Struct, frozen=True):
-    """As the leader sees it; `active` is for how many nanoseconds nothing came from it."""
-
-    name: str
-    current: bool = False
-    offline: bool = False
-    active: int = 0
-
-
-class _Replicas(msgspec.Struct, frozen=True):
-    leader: str = ""
-    replicas: tuple[_Replica, ...] = ()
-
-    @property
-    def liveliest(self) -> str | None:
-        """The one that was heard last: another may have died a moment ago, and its leadership would be an election."""
-        able = [replica for replica in self.replicas if replica.current and not replica.offline]
-        return min(able, key=lambda replica: replica.active).name if able else None
-
-
-class _SteppedDown(msgspec.Struct, frozen=True):
-    success: bool = False
-
-
-class _Info(msgspec.Struct, frozen=True):
-    cluster: _Replicas = _Replicas()
 
 
 class Leaders:
@@ -97,12 +67,15 @@ class Leaders:
     async def step_aside(self, stream: str) -> None:
         """Has another server lead the stream than this node's, and returns when it does. Nothing may be appended
         meanwhile: it might wait for an answer that never comes. What fails is left as it is."""
-        seen = (await self._asked(f"STREAM.INFO.{stream}", _Info)).cluster
-        if seen.leader != self._own:
+        seen = await self._info(stream)
+        if seen.cluster.leader != self._own:
             return
-        other = seen.liveliest
-        wanted = msgspec.json.encode({"placement": {"preferred": other}})
-        if other is None or not (await self._asked(f"STREAM.LEADER.STEPDOWN.{stream}", _SteppedDown, wanted)).success:
+        try:
+            has_handed_over = await hand_over(self._client, seen, REQUEST_TIMEOUT_S)
+        except (*NATS_ERRORS, msgspec.DecodeError):
+            check_cancelled()
+            has_handed_over = False
+        if not has_handed_over:
             log.info("no other server can lead the log", stream=stream)
             return
         deadline = time.monotonic() + ELECTION_TIMEOUT_S
@@ -113,13 +86,13 @@ class Leaders:
 
     async def leader_of(self, stream: str) -> str:
         """The name of the server that leads a stream; empty when there is none, or none that answers."""
-        return (await self._asked(f"STREAM.INFO.{stream}", _Info)).cluster.leader
+        return (await self._info(stream)).cluster.leader
 
-    async def _asked(self, what: str, kind: type[A], request: bytes = b"") -> A:
-        """What JetStream answers; as if it had said nothing when it does not, or with an error."""
+    async def _info(self, stream: str) -> Stream:
+        """What its leader says; as if it had said nothing when it does not answer, or with an error."""
         try:
-            answer = await self._client.request(f"$JS.API.{what}", request, timeout=REQUEST_TIMEOUT_S)
-            return msgspec.json.decode(answer.data, type=kind)
+            answer = await self._client.request(f"$JS.API.STREAM.INFO.{stream}", b"", timeout=REQUEST_TIMEOUT_S)
+            return msgspec.json.decode(answer.data, type=Stream)
         except (*NATS_ERRORS, msgspec.DecodeError):
             check_cancelled()
-            return kind()
+            return Stream()

@@ -33,17 +33,27 @@ NO_SUITABLE_PEERS = 10005
 
 
 class Copy(msgspec.Struct, frozen=True):
+    """As the leader sees it; `active` is how many nanoseconds ago it heard from it."""
+
     name: str
     current: bool = False
+    offline: bool = False
+    active: int = 0
 
 
 class Copies(msgspec.Struct, frozen=True):
     leader: str = ""
     replicas: tuple[Copy, ...] = ()
 
+    def liveliest(self, but: Set[str] = frozenset()) -> str | None:
+        """The server that the leader heard last, but none of `but`: another may have died a moment ago, and its
+        leadership would be an election."""
+        able = [copy for copy in self.replicas if copy.current and not copy.offline and copy.name not in but]
+        return min(able, key=lambda copy: copy.active).name if able else None
+
 
 class Stream(msgspec.Struct, frozen=True):
-    config: dict[str, Any]
+    config: dict[str, Any] = {}
     cluster: Copies = Copies()
 
     @property
@@ -57,6 +67,10 @@ class Stream(msgspec.Struct, frozen=True):
 
     def is_level_without(self, servers: Set[str]) -> bool:
         return all(is_current for server, is_current in self.copies.items() if server not in servers)
+
+
+class SteppedDown(msgspec.Struct, frozen=True):
+    success: bool = False
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -86,6 +100,17 @@ async def all_streams(client: Client) -> Streams:
         found.leaderless.extend(page.missing or ())
         if offset + len(page.streams) >= page.total or not page.streams:
             return found
+
+
+async def hand_over(client: Client, stream: Stream, timeout_s: float, but: Set[str] = frozenset()) -> bool:
+    """Has the leader of a stream give its lead to the liveliest other server that is none of `but`; False when there is
+    none, or it does not do so. Raises one of NATS_ERRORS."""
+    other = stream.cluster.liveliest(but)
+    if other is None:
+        return False
+    wanted = msgspec.json.encode({"placement": {"preferred": other}})
+    message = await client.request(f"$JS.API.STREAM.LEADER.STEPDOWN.{stream.name}", wanted, timeout=timeout_s)
+    return msgspec.json.decode(message.data, type=SteppedDown).success
 
 
 async def make_stream(connection: Connection, config: api.StreamConfig) -> api.StreamInfo:
