@@ -81,6 +81,11 @@ class NodeMetadata(msgspec.Struct, frozen=True):
         """Tiers are not told apart: any of their roles makes a data node."""
         return any(role == "data" or role.startswith("data_") for role in self.roles)
 
+    @property
+    def is_remote_client(self) -> bool:
+        """It may call other clusters."""
+        return "remote_cluster_client" in self.roles
+
 
 class ClusterState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything the cluster agrees on. `customs` holds what upper rooms keep here under a key of their own."""

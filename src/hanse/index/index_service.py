@@ -145,9 +145,8 @@ class IndexService:
 
     async def is_superseding(self, number: int) -> bool:
         """Whether some node may still hold itself for the primary, which it was before the one here."""
-        own_id = self._own_id()
         for node in self.routing(number).superseded:
-            if node != own_id and not await self._has_lapsed(node):
+            if not await self._has_lapsed(node):
                 return True
         return False
 

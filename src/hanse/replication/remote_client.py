@@ -20,8 +20,6 @@ from hanse.transport.actions import Action, Call
 Q = TypeVar("Q", bound=msgspec.Struct)
 R = TypeVar("R")
 
-ROLE = "remote_cluster_client"
-
 
 class RemoteClient:
     def __init__(self, cluster: ClusterService, nodes: Nodes, *, is_client: bool) -> None:
@@ -49,7 +47,7 @@ class RemoteClient:
             f"node [{self._nodes.name_of(self._nodes.own_id)}] does not have the remote cluster client role enabled"
         )
         for node in self._nodes.others():
-            if ROLE in node.roles:
+            if node.is_remote_client:
                 try:
                     return await self._nodes.forward(node.id, call, action, asked)
                 except NodeDisconnectedError:
@@ -61,8 +59,5 @@ class RemoteClient:
 
 def watching_node(state: ClusterState) -> str | None:
     """The one node that looks for new leaders: the master or, where that lacks the role, the first that has it."""
-    clients = [node.id for node in state.nodes.values() if ROLE in node.roles]
+    clients = [node.id for node in state.nodes.values() if node.is_remote_client]
     return state.master_node if state.master_node in clients else next(iter(clients), None)
-
-
-__all__ = ["RemoteClient", "watching_node"]

@@ -206,7 +206,7 @@ def remote_client(draft: Draft, asked: Question) -> Decision:
         return Decision(
             "ccr_primary_follower", "YES", "shard is not a follower and is not under the purview of this decider"
         )
-    if "remote_cluster_client" in asked.node.roles:
+    if asked.node.is_remote_client:
         return Decision("ccr_primary_follower", "YES", "node has the remote cluster client role")
     return Decision(
         "ccr_primary_follower",
