@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -10,14 +11,15 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from hanse.cli.local_nodes import free_ports
-from hanse.cluster.jetstream.connection import Connection
+from hanse.cluster.jetstream.connection import NATS_ERRORS, Connection
 from hanse.cluster.jetstream.connection import connect as connect_to
 
+T = TypeVar("T")
 Connect = Callable[[], Awaitable[Connection]]
 BINARY = Path(sysconfig.get_path("scripts")) / "nats-server"
 WAIT_S = 60.0
@@ -82,6 +84,16 @@ class NatsServer:
 
     async def connect(self, replicas: int = 1) -> Connection:
         return await connect_to([self.url], {}, replicas=replicas, timeout_s=WAIT_S)
+
+
+async def eventually(ask: Callable[[], Awaitable[T]]) -> T:
+    """Asked until it is answered: JetStream has no leader all the time, and servers first have to find one another."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            try:
+                return await ask()
+            except NATS_ERRORS:
+                await asyncio.sleep(0.1)
 
 
 class NatsCluster:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.nats_servers import NatsServer
-from tests.node_group import Group, node_group, refused, until
+from tests.node_group import Group, Member, node_group, refused, until
 
 from hanse.cluster import nodes as module
 from hanse.cluster.membership import CHECK, About, Check, Heard
@@ -125,7 +125,8 @@ async def test_errors_keep_their_class_on_the_way(group: Group) -> None:
     assert (error.reason, error.metadata["index"]) == ("not here", "books")
 
 
-async def test_a_lost_call_is_told_from_one_that_was_never_made(group: Group) -> None:
+def leaves_unanswered(member: Member) -> asyncio.Event:
+    """Set when the member is asked what it never answers."""
     asked = asyncio.Event()
 
     async def wait(call: Call, request: About) -> Heard:
@@ -133,8 +134,13 @@ async def test_a_lost_call_is_told_from_one_that_was_never_made(group: Group) ->
         await asyncio.Event().wait()
         raise AssertionError
 
+    member.node.actions.register(ASK, wait)
+    return asked
+
+
+async def test_a_lost_call_is_told_from_one_that_was_never_made(group: Group) -> None:
     a, b = group.members
-    b.node.actions.register(ASK, wait)
+    asked = leaves_unanswered(b)
     await refused(a.node.nodes.call(b.id, ASK, About("x"), timeout_s=0.01), ReceiveTimeoutError)
     assert a.node.nodes.is_connected(b.id), "a slow answer is no reason to hang up"
     asked.clear()
@@ -147,15 +153,8 @@ async def test_a_lost_call_is_told_from_one_that_was_never_made(group: Group) ->
 
 
 async def test_calls_to_a_node_that_left_fail_at_once(group: Group) -> None:
-    asked = asyncio.Event()
-
-    async def wait(call: Call, request: About) -> Heard:
-        asked.set()
-        await asyncio.Event().wait()
-        raise AssertionError
-
     a, b = group.members
-    b.node.actions.register(ASK, wait)
+    asked = leaves_unanswered(b)
     nodes = reading(group, a.state)
     waiting = asyncio.ensure_future(nodes.call(b.id, ASK, About("x")))
     await asked.wait()

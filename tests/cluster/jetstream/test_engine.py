@@ -7,22 +7,21 @@ import json
 import socket
 import ssl
 import subprocess
-from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import msgspec
 import pytest
 from cryptography import x509
 from nats.js import api
-from tests.nats_servers import BINARY, WAIT_S
+from tests.nats_servers import BINARY, WAIT_S, eventually
 
 from hanse.cli.local_nodes import free_ports
 from hanse.cluster.embedded.state_store import SqliteStateStore
 from hanse.cluster.engine import Engine, Surroundings, open_engine
 from hanse.cluster.jetstream.commit_log import JetStreamCommitLog
-from hanse.cluster.jetstream.connection import NATS_ERRORS, Connection, connect
+from hanse.cluster.jetstream.connection import Connection, connect
 from hanse.cluster.jetstream.engine import JetStreamEngine
 from hanse.cluster.jetstream.server_config import Managed, write_config
 from hanse.cluster.jetstream.streams import all_streams
@@ -33,8 +32,6 @@ from hanse.settings.registry import RawValue, Settings
 from hanse.tls.authority import CertificateAuthority
 from hanse.tls.contexts import TlsContexts
 from hanse.tls.ssl_settings import TRANSPORT
-
-T = TypeVar("T")
 
 
 def around(folder: Path, **settings: RawValue) -> Surroundings:
@@ -210,12 +207,3 @@ async def open_connection(one: Surroundings, managed: Managed) -> Connection:
     tls = {"tls": one.transport_tls.client(check_name=False), "tls_handshake_first": True}
     login = {"user": "hanse", "password": managed.password}
     return await connect([managed.url], {**login, **tls}, replicas=3, timeout_s=WAIT_S)
-
-
-async def eventually(ask: Callable[[], Awaitable[T]]) -> T:
-    """JetStream has no leader all the time."""
-    while True:
-        try:
-            return await ask()
-        except NATS_ERRORS:
-            await asyncio.sleep(0.1)

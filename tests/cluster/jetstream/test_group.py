@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import pytest
 from nats.js import api
-from tests.nats_servers import WAIT_S, NatsCluster, NatsServer
+from tests.nats_servers import WAIT_S, NatsCluster, NatsServer, eventually
 
-from hanse.cluster.jetstream.connection import NATS_ERRORS, Connection, connect
+from hanse.cluster.jetstream.connection import Connection, connect
 from hanse.cluster.jetstream.group import ExternalVoters, ManagedVoters, peer_id
 from hanse.cluster.jetstream.server import ManagedServer
 from hanse.cluster.jetstream.streams import all_streams, make_stream, raised
@@ -63,22 +63,7 @@ async def refusal(voters: ManagedVoters, server: NatsServer) -> str:
 
 async def written(connection: Connection, name: str) -> api.StreamInfo:
     config = api.StreamConfig(name=name, subjects=[f"{name}.*"], num_replicas=3)
-    while True:
-        try:
-            return await make_stream(connection, config)
-        except NATS_ERRORS:  # the servers have not all found one another yet
-            await asyncio.sleep(0.1)
-
-
-async def published(connection: Connection, subject: str) -> None:
-    """Servers that lost a leader take a moment."""
-    async with asyncio.timeout(WAIT_S):
-        while True:
-            try:
-                await connection.js.publish(subject, b"1")
-                return
-            except NATS_ERRORS:
-                await asyncio.sleep(0.1)
+    return await eventually(lambda: make_stream(connection, config))
 
 
 async def copies(connection: Connection, holds: Callable[[dict[str, bool]], bool]) -> None:
@@ -104,7 +89,7 @@ async def test_a_server_that_is_gone_is_taken_out_also_when_nobody_knows_its_nam
     assert await voters.size() == 2
     await copies(connection, lambda found: found == {"n0": True, "n1": True})
     await voters.remove([of(third)], WAIT_S)
-    await published(connection, "kept.x")
+    await eventually(lambda: connection.js.publish("kept.x", b"1"))
 
 
 async def test_with_a_server_less_streams_are_made_and_get_the_others_when_there_are_some(
@@ -142,7 +127,7 @@ async def test_one_that_runs_goes_when_the_others_have_and_lead_everything(
     await voters.remove(both[1:], WAIT_S)
     assert await voters.size() == 2
     await copies(connection, lambda found: found == {"n0": True, "n1": True})
-    await published(connection, "a.x")
+    await eventually(lambda: connection.js.publish("a.x", b"1"))
     with pytest.raises(IllegalArgumentError, match=r"\[node/one\]: \[1\] nats-servers would be left"):
         await voters.remove(both[:1], WAIT_S)
 
