@@ -145,8 +145,10 @@ class IndexService:
 
     async def is_superseding(self, number: int) -> bool:
         """Whether some node may still hold itself for the primary, which it was before the one here."""
+        own_id = self._own_id()
         for node in self.routing(number).superseded:
-            if not await self._has_lapsed(node):
+            # This one is among them when it was replaced while it was taking over; it knows itself.
+            if node != own_id and not await self._has_lapsed(node):
                 return True
         return False
 
