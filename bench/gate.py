@@ -11,6 +11,7 @@ import base64
 import time
 
 import msgspec
+from tests.shared_engine import SharedState
 
 from hanse.cluster.names import ClusterNames
 from hanse.cluster.security_entries import ClusterSecurityStore
@@ -38,13 +39,10 @@ SEARCH = Action("indices:data/read/search", Request, int, Scope.INDEX, crosses=T
 ORIGIN = Origin("rest", "127.0.0.1:50000")
 
 
-class Volatile:
-    async def load(self) -> ClusterState | None:
-        return None
+class Volatile(SharedState):
+    """Takes every state and keeps none: a commit costs nothing."""
 
     async def commit(self, old: ClusterState, new: ClusterState) -> None: ...
-
-    async def close(self) -> None: ...
 
 
 async def handler(call: Call, request: Request) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
 import ssl
 import time
 from base64 import b64encode
@@ -13,6 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from hanse.cli.local_cluster import LocalNode
+
+RECEIVE_BYTES, RECORD_BYTES = 2**20, 2**14
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,62 @@ class Connection:
 
     def close(self) -> None:
         self._writer.close()
+
+
+class BlockingConnection:
+    """As `Connection`, without an event loop: a request is encrypted whole and sent in one go."""
+
+    def __init__(self, node: LocalNode) -> None:
+        parts = urlsplit(node.url)
+        assert parts.hostname
+        self._socket = socket.create_connection((parts.hostname, parts.port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._received = memoryview(bytearray(RECEIVE_BYTES))
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls: ssl.SSLObject | None = None
+        if context := tls_for(node.url, str(node.ca_file)):
+            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=parts.hostname)
+            self._shake_hands(self._tls)
+
+    def _shake_hands(self, tls: ssl.SSLObject) -> None:
+        while True:
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._socket.sendall(self._outgoing.read())
+                self._incoming.write(self._receive())
+            else:
+                self._socket.sendall(self._outgoing.read())
+                return
+
+    def ask(self, request: bytes) -> tuple[int, bytes]:
+        """Status and body."""
+        if self._tls is not None:
+            self._tls.write(request)
+            request = self._outgoing.read()
+        self._socket.sendall(request)
+        answer, wanted, start = bytearray(), 0, 0
+        while not wanted or len(answer) < wanted:
+            answer += self._decrypted(self._receive())
+            if not wanted and (end := answer.find(b"\r\n\r\n")) >= 0:
+                start = end + 4
+                wanted = start + int(answer[:end].lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        return int(answer.split(b" ", 2)[1]), bytes(answer[start:])
+
+    def _receive(self) -> memoryview:
+        if (count := self._socket.recv_into(self._received)) == 0:
+            raise ConnectionError("the node closed the connection")
+        return self._received[:count]
+
+    def _decrypted(self, received: memoryview) -> bytes | memoryview:
+        if self._tls is None:
+            return received
+        self._incoming.write(received)
+        records = []
+        with contextlib.suppress(ssl.SSLWantReadError):  # a part of a record
+            while self._incoming.pending:
+                records.append(self._tls.read(RECORD_BYTES))
+        return b"".join(records)
 
 
 def cpu_seconds(pid: int) -> float:

@@ -14,25 +14,26 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import orjson
 import uvloop
 from tests.index.shards import Node
+from tests.one_node import cluster_of_one, indices_of_one
 from tests.search.searching import Library
 
 from bench.documents import MAPPING, document
 from hanse.cluster.embedded.state_store import SqliteStateStore
-from hanse.cluster.log import Batch
+from hanse.cluster.log import Batch, CommitLog
 from hanse.cluster.names import ClusterNames
 from hanse.cluster.security_entries import ClusterSecurityStore
 from hanse.cluster.state import ClusterState
 from hanse.cluster.updates import ClusterService
 from hanse.index.log_follower import LogFollower
 from hanse.index.service import Indices
-from hanse.index.shard import WriteOp
+from hanse.index.writing import WriteOp
 from hanse.search.coordinate import search_local
 from hanse.search.merge import render
 from hanse.search.request import SearchRequest
@@ -54,19 +55,18 @@ class CountedStore(SqliteStateStore):
         await super().commit(old, new)
 
 
-class ForgetfulLog:
-    """A CommitLog that promises nothing and keeps nothing."""
+class ForgetfulLog(CommitLog):
+    """Promises nothing and keeps nothing."""
 
     chain = b""
 
     def __init__(self) -> None:
         self._last = 0
 
-    async def attach(self, position: int, chain: bytes) -> None:
-        self._last = position
+    async def attach(self, position: int, chain: bytes, *, is_new: bool = True) -> None: ...
 
-    async def rebuild(self, position: int, chain: bytes) -> None:
-        self._last = position
+    def taken(self, position: int, chain: bytes) -> None:
+        return None
 
     async def last(self) -> int:
         return self._last
@@ -79,13 +79,20 @@ class ForgetfulLog:
         return
         yield
 
+    async def rebuild(self, position: int, chain: bytes) -> None: ...
+
+    def when_led_here(self, told: Callable[[], None]) -> None:
+        return None
+
+    async def step_aside(self) -> None: ...
+
     async def close(self) -> None: ...
 
 
 async def measure(folder: Path) -> None:
     store = CountedStore(folder / "state.sqlite")
-    cluster = ClusterService(store, ClusterState("bench", "uuid"))
-    indices = Indices(cluster, folder)
+    cluster = cluster_of_one(store)
+    indices = indices_of_one(cluster, folder)
     await indices.start()
     node = Node(cluster, indices)
     mappings: Any = MAPPING["mappings"]
@@ -106,7 +113,7 @@ async def bulks(indices: Indices) -> None:
         await shard.write(ops)
         await shard.refresh()
         bulk_us.append((time.process_time() - before) * 1e6)
-    follower = LogFollower(ForgetfulLog(), shard.store, _unused)
+    follower = LogFollower(ForgetfulLog(), shard.store, _unused, _unused)
     batch = Batch(1, shard.store.operations(-1, DOCUMENTS - 1, BULK_SIZE, 2**30)[0])
     seam_us = []
     for _ in range(TURNS):

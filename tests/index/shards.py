@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import orjson
@@ -101,10 +101,12 @@ def ids_found(shard: Shard, field: str = "title", term: str = "") -> list[str]:
     """The ids of documents a search for a term sees; without a term, of all."""
     with shard.reader() as reader:
         if term:
-            slot = reader.mapping.field(field).slot  # type: ignore[union-attr]
-            query = tantivy.Query.term_query(reader.schema, slot, term)
+            mapped = reader.mapping.field(field)
+            assert mapped is not None
+            assert mapped.slot is not None
+            query = tantivy.Query.term_query(reader.schema, mapped.slot, term)
         else:
             query = tantivy.Query.all_query()
         hits = reader.searcher.search(query, 100_000).hits
         seq_nos = reader.searcher.fast_field_values("_seq_no", [address for _, address in hits])
-        return sorted(document.id for document in reader.fetch(seq_nos))
+        return sorted(document.id for document in reader.fetch(cast("list[int]", seq_nos)))

@@ -19,8 +19,9 @@ import click
 from hanse.errors import HanseError
 
 EXIT_CONFIGURATION = 78
-SWITCH_INTERVAL_S = 0.001
-"""How soon the event loop gets the interpreter back from a writer's thread; the default of 5 ms delays searches."""
+SWITCH_INTERVAL_S = 0.0002
+"""How soon the event loop gets the interpreter back from a writer's thread. Python's 5 ms delay searches; beside a bulk
+load this has their p90 at 4.4 ms where 1 ms has it at 6.7, and costs 2 to 3 % of the bulk load."""
 
 
 @click.command()
