@@ -7,23 +7,20 @@ It serves when `start` returns. Tests: tests/journeys/.
 from __future__ import annotations
 
 import asyncio
-import base64
-import os
-import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from hanse import __version__, clock
+from hanse import __version__
 from hanse.cluster import administration as cluster_administration
-from hanse.cluster import allocation
 from hanse.cluster.administration import ClusterAdministration
 from hanse.cluster.broadcast import Broadcast, Gathered
 from hanse.cluster.cluster_stats import ClusterStatsActions
 from hanse.cluster.embedded.node_lock import NodeLock
 from hanse.cluster.engine import ENGINE, ENGINE_SETTINGS, Surroundings, open_engine
+from hanse.cluster.formation import new_id, open_state, own_id
 from hanse.cluster.health_report import HealthReport
 from hanse.cluster.membership import MEMBERSHIP_SETTINGS, Membership
 from hanse.cluster.names import ClusterNames
@@ -32,10 +29,9 @@ from hanse.cluster.nodes import Nodes
 from hanse.cluster.requests import UpdateSettings
 from hanse.cluster.security_entries import ClusterSecurityStore
 from hanse.cluster.state import ClusterState, NodeMetadata
-from hanse.cluster.store import StateStore
 from hanse.cluster.updates import ClusterService
 from hanse.cluster.voting_actions import VotingActions
-from hanse.errors import ConnectTransportError, FencedError, SettingsError
+from hanse.errors import ConnectTransportError, SettingsError
 from hanse.index import document_actions
 from hanse.index.administration import register as index_administration
 from hanse.index.administration.statistics import node_statistics, summed_copies
@@ -80,13 +76,14 @@ from hanse.settings import elasticsearch_yml, network
 from hanse.settings import node_settings as declared
 from hanse.settings.cluster_settings import USE_ADAPTIVE_REPLICA_SELECTION
 from hanse.settings.keystore import Keystore
+from hanse.settings.ports import first_free, told_address, write_ports_files
 from hanse.settings.registry import Scope, Settings, SettingsRegistry, boolean
 from hanse.tasks import Tasks
 from hanse.tls.bootstrap_check import run_bootstrap_checks
 from hanse.tls.contexts import TLS_SETTINGS, TlsContexts
 from hanse.tls.endpoints import listen
-from hanse.tls.identity import PeerCertificate, is_of_same_authority, peer_certificate
-from hanse.tls.pem_files import write_private
+from hanse.tls.identity import peer_certificate
+from hanse.tls.own_authority import OwnAuthority
 from hanse.tls.reload import RELOAD_SETTINGS, Reloader
 from hanse.tls.remote_access import REMOTE_SERVER_ENABLED, remote_access_contexts
 from hanse.transport.actions import Action, ActionRegistry, Call, Origin
@@ -100,8 +97,6 @@ PORTS_FILE = boolean("node.portsfile", False, Scope.STATIC, "Write http.ports an
 ASK_REMOTE_TIMEOUT_S = 10.0
 STATE_WAIT_S = 10.0
 """How long a member's request waits for the cluster state that it was made with."""
-NODE_ID_FILE = "node.id"
-FORMATION_POLL_S = 0.5
 
 
 def registry_of_settings() -> SettingsRegistry:
@@ -149,12 +144,11 @@ class Node:
         self._data_path = Path(settings.read(declared.PATH_DATA))
         self._logs_path = Path(settings.read(declared.PATH_LOGS) or self._data_path / "logs")
         self._name = settings.read(declared.NODE_NAME)
-        self._ephemeral_id = _short_id()
+        self._ephemeral_id = new_id()
         self._tasks = Tasks()
         self._closers: list[Callable[[], Any]] = []
         self._ready = asyncio.Event()
-        self._vouched_under: Any = None
-        self._vouched: dict[str, bool] = {}
+        self._own_authority = OwnAuthority(self._transport_tls)
         run_bootstrap_checks(
             settings,
             [network.transport_bind_host(settings), network.transport_publish_host(settings)],
@@ -183,7 +177,7 @@ class Node:
         lock.acquire()
         self._closers.append(lock.release)
         self.cluster = await self._open_state()
-        self._node_id = self._find_node_id()
+        self._node_id = own_id(self._data_path, self.cluster.state, self._name)
         self._tls_files = Reloader(
             [one for one in (self._transport_tls, self._http_tls, *self._remote_access_tls) if one], self.settings
         )
@@ -194,10 +188,10 @@ class Node:
         self._build()
         generated = await self._first_password()
         await self._start_remotes()
-        self._closers += [self.nodes.close, self.indices.close, self._close_transport(transport)]
+        self._closers += [self.nodes.close, self.indices.close, transport.close]
         self._http_address = await self._bind_http()
         self._ready.set()
-        if self.settings.read(ENGINE) == "jetstream" and not self._verifies_members:
+        if self.settings.read(ENGINE) == "jetstream" and not self._own_authority.is_verified:
             log.warning("nodes of this cluster do not verify one another: whoever reaches the transport port can join")
         await self.membership.join()
         await self.voting.start()
@@ -208,7 +202,8 @@ class Node:
         await self.auto_follow.start()
         # First of all the others take over; requests that still come in are theirs from then on.
         self._closers += [self.auto_follow.close, self.replication.close, self.membership.leave]
-        self._write_ports()
+        if self.settings.read(PORTS_FILE):
+            write_ports_files(self._logs_path, {"transport": self._transport_address, "http": self._http_address})
         log.info(
             "started", node=self._name, http=self._http_address, transport=self._transport_address, version=__version__
         )
@@ -235,45 +230,7 @@ class Node:
         )
         self._engine = await open_engine(around)
         self._closers.append(self._engine.close)
-        store = self._engine.state_store
-        name = self.settings.read(declared.CLUSTER_NAME)
-        state = await store.load() or await self._formed(store)
-        if state.cluster_name != name:
-            raise SettingsError(
-                f"the data folder [{self._data_path}] belongs to cluster [{state.cluster_name}], "
-                f"but [cluster.name] is [{name}]"
-            )
-        return ClusterService(store, state, derive=lambda old, new: allocation.reroute(old, new, clock.now_ms()))
-
-    async def _formed(self, store: StateStore) -> ClusterState:
-        """The first state of a new cluster: this node's or, where several begin it, that of the one which was first."""
-        founders = self.settings.read(declared.INITIAL_MASTER_NODES)
-        may_form = not founders or self._name in founders
-        while True:
-            if may_form:
-                first = ClusterState(self.settings.read(declared.CLUSTER_NAME), _short_id(), version=1)
-                try:
-                    await store.commit(ClusterState("", ""), first)
-                    log.info("a new cluster was formed", cluster=first.cluster_name, uuid=first.cluster_uuid)
-                    return first
-                except FencedError:
-                    log.info("another node formed the cluster first")
-            found = await store.load()
-            if found is not None:
-                return found
-            log.info("waiting for one of the founders to form the cluster", founders=founders)
-            await asyncio.sleep(FORMATION_POLL_S)
-
-    def _find_node_id(self) -> str:
-        """Stable over restarts. A folder of an earlier version has no file yet: its only node was this one."""
-        file = self._data_path / NODE_ID_FILE
-        if file.exists():
-            return file.read_text().strip()
-        nodes = self.cluster.state.nodes
-        known = [node.id for node in nodes.values() if len(nodes) == 1 and node.name == self._name]
-        node_id = known[0] if known else _short_id()
-        write_private(file, node_id.encode())
-        return node_id
+        return await open_state(self._engine.state_store, self.settings, self._data_path)
 
     def _build(self) -> None:
         """Makes the rooms and registers their actions."""
@@ -289,14 +246,14 @@ class Node:
             cluster_name=self.cluster.state.cluster_name,
             node_name=self._name,
             node_id=lambda: self._node_id,
-            verifies=lambda: self._verifies_members,
+            verifies=lambda: self._own_authority.is_verified,
             caught_up=lambda version: self.cluster.reached(version, STATE_WAIT_S),
             logs_path=self._logs_path,
             is_remote_client=self._is_remote_client,
             config_dir=self._config_dir,
             secure={key: value for key, value in self._secure.items() if key.startswith(REALMS)},
             cluster_uuid=lambda: self.cluster.state.cluster_uuid,
-            is_own=self._is_own,
+            is_own=self._own_authority.vouches_for,
             ask_remote=self._ask_remote,
             ask_nodes=self._ask_nodes,
         )
@@ -308,7 +265,7 @@ class Node:
         self._build_trust(security)
         tls = self._build_tls()
         self.gate = security.gate
-        self.nodes = Nodes(self.cluster, self._node_id, self._hello, self._transport_tls, self._is_member)
+        self.nodes = Nodes(self.cluster, self._node_id, self._hello, self._transport_tls, self._own_authority.admits)
         self._broadcast = broadcast = Broadcast(self.cluster, self.nodes)
         self.membership = Membership(self.cluster, self.nodes, self._own_node, self.settings)
         self.membership.register(self.actions)
@@ -470,27 +427,6 @@ class Node:
         aliases = configured_aliases(update.persistent, update.transient)
         return await verify(self.remotes, aliases, self._hello()) if self._is_remote_client else []
 
-    def _is_own(self, certificate: PeerCertificate) -> bool:
-        """Whether the authority that vouches for this cluster's nodes vouches for this certificate too."""
-        contexts = self._transport_tls
-        if contexts is None:
-            return False
-        now = (contexts.identity, contexts.trusted)
-        if self._vouched_under != now:
-            self._vouched_under, self._vouched = now, {}
-        known = self._vouched.get(certificate.anchor_sha256)
-        if known is None:
-            known = self._vouched[certificate.anchor_sha256] = is_of_same_authority(certificate, *now)
-        return known
-
-    @property
-    def _verifies_members(self) -> bool:
-        return self._transport_tls is not None and self._transport_tls.verification_mode != "none"
-
-    def _is_member(self, certificate: PeerCertificate | None) -> bool:
-        """Whether a node with this certificate may be one of this cluster."""
-        return not self._verifies_members or (certificate is not None and self._is_own(certificate))
-
     async def _ask_remote(self, alias: str, action: Action[Any, Any], request: Any, identity: Identity) -> Any:
         """Asks a remote cluster that is connected; a question of an administrator does not wait for a connection."""
         if not self.remotes.is_connected(alias):
@@ -541,19 +477,10 @@ class Node:
     async def _bind_transport(self, transport: TransportServer) -> str:
         host = network.transport_bind_host(self.settings)
         self._transport_address = ""
-        for port in self.settings.read(declared.TRANSPORT_PORT).ports():
-            try:
-                _, bound = await transport.start(host, port)
-                break
-            except OSError as error:
-                failure = error
-        else:
-            raise SettingsError(f"cannot bind [transport.port] on [{host}]: {failure.strerror}") from failure
+        ports = self.settings.read(declared.TRANSPORT_PORT).ports()
+        _, bound = await first_free("transport.port", host, ports, lambda port: transport.start(host, port))
         told = self.settings.read(declared.TRANSPORT_PUBLISH_PORT)
-        return _address(network.transport_publish_host(self.settings), bound if told < 0 else told)
-
-    def _close_transport(self, transport: TransportServer) -> Callable[[], Any]:
-        return transport.close
+        return told_address(network.transport_publish_host(self.settings), bound, told)
 
     async def _bind_http(self) -> str:
         host = network.http_bind_host(self.settings)
@@ -564,38 +491,18 @@ class Node:
             peer_certificate=peer_certificate,
             connected=self._http_tls.hold if self._http_tls is not None else None,
         )
-        for port in self.settings.read(declared.HTTP_PORT).ports():
-            try:
-                listener = await listen(server.protocol_factory, host, port, self._http_tls)
-                break
-            except OSError as error:
-                failure = error
-        else:
-            raise SettingsError(f"cannot bind [http.port] on [{host}]: {failure.strerror}") from failure
+        listener = await first_free(
+            "http.port",
+            host,
+            self.settings.read(declared.HTTP_PORT).ports(),
+            lambda port: listen(server.protocol_factory, host, port, self._http_tls),
+        )
         self._closers += [server.close, listener.close]
         bound = listener.sockets[0].getsockname()[1]
         told = self.settings.read(declared.HTTP_PUBLISH_PORT)
-        return _address(network.http_publish_host(self.settings), bound if told < 0 else told)
+        return told_address(network.http_publish_host(self.settings), bound, told)
 
     async def _first_password(self) -> str | None:
         if not self._security_enabled:
             return None
         return await ensure_elastic_password(ClusterSecurityStore(self.cluster), self._elastic_password)
-
-    def _write_ports(self) -> None:
-        """Elasticsearch's `node.portsfile`: tools and tests learn the ports from files, complete or not there."""
-        if not self.settings.read(PORTS_FILE):
-            return
-        self._logs_path.mkdir(parents=True, exist_ok=True)
-        for kind, address in (("transport", self._transport_address), ("http", self._http_address)):
-            partial = self._logs_path / f".{kind}.ports"
-            partial.write_text(address + "\n")
-            os.replace(partial, self._logs_path / f"{kind}.ports")
-
-
-def _short_id() -> str:
-    return base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
