@@ -10,8 +10,7 @@ from typing import Any
 
 import orjson
 
-from hanse import clock
-from hanse.cluster import allocation
+from hanse.cluster.formation import open_state
 from hanse.cluster.updates import ClusterService
 from hanse.index.administration import requests as administration
 from hanse.index.administration.requests import ByNames, CreateIndex
@@ -38,9 +37,7 @@ class Member(Node):
 
     async def _open_state(self) -> ClusterService:
         self._engine = self._shared
-        store = self._engine.state_store
-        state = await store.load() or await self._formed(store)
-        return ClusterService(store, state, derive=lambda old, new: allocation.reroute(old, new, clock.now_ms()))
+        return await open_state(self._engine.state_store, self.settings, self._data_path)
 
     @property
     def id(self) -> str:

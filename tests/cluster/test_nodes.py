@@ -40,7 +40,7 @@ def reading(group: Group, state: ClusterState) -> Nodes:
     """The connections of the first node, with a state of the test's own."""
     node = group[0].node
     cluster = ClusterService(node._engine.state_store, state)
-    return Nodes(cluster, group[0].id, node._hello, node._transport_tls, node._is_member)
+    return Nodes(cluster, group[0].id, node._hello, node._transport_tls, node._own_authority.admits)
 
 
 async def test_each_reaches_the_other_over_one_connection(group: Group) -> None:

@@ -53,6 +53,19 @@ def test_an_alias_of_a_follower_takes_no_writes() -> None:
     assert (alias.index_routing, alias.is_write_index) == ("r", None)
 
 
+def test_a_backing_index_that_keeps_its_name_is_of_the_stream_and_no_leader_changes_that_later() -> None:
+    aliases = {"logs": {"is_write_index": True}, "library": {"is_write_index": True}}
+    leader = msgspec.structs.replace(LEADER, name=".ds-logs-1", data_stream="logs", aliases=aliases)
+    copy = new_follower(".ds-logs-1", leader, {}, {"status": "active"}, 9)
+    assert copy.data_stream == "logs"
+    assert (copy.aliases["logs"].is_write_index, copy.aliases["library"].is_write_index) == (True, None)
+    elsewhere = msgspec.structs.replace(leader, data_stream="other", aliases={"other": {"is_write_index": True}})
+    moved = synced(copy, elsewhere)
+    assert (moved.data_stream, moved.aliases["other"].is_write_index) == ("logs", None)
+    renamed = new_follower("copy", leader, {}, {"status": "active"}, 9)
+    assert (renamed.data_stream, renamed.aliases["logs"].is_write_index) == ("", None)
+
+
 def test_what_a_follower_may_choose() -> None:
     copy = follower(index={"number_of_replicas": 0, "refresh_interval": "9s"})
     assert (copy.number_of_replicas, copy.settings["index.refresh_interval"]) == (0, "9s")

@@ -182,7 +182,7 @@ def test_analyze(client: Client, index: str) -> None:
 def test_resolve(client: Client, index: str) -> None:
     client.call("PUT", f"/{index}", {"aliases": {"rx": {}}, "settings": {"hidden": True}})
     answer = ok(client.call("GET", f"/_resolve/index/{index}"))
-    assert answer["indices"] == [{"name": index, "attributes": ["open", "hidden"], "aliases": ["rx"]}]
+    assert answer["indices"] == [{"name": index, "attributes": ["hidden", "open"], "aliases": ["rx"]}]
     assert client.call("GET", "/_resolve/index/nothing").status == 404
 
 

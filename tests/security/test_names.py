@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -158,6 +159,40 @@ class TestAliases:
         with pytest.raises(IllegalArgumentError, match=r"The provided expression \[logs\] matches an alias"):
             names("logs", ignore_aliases=True)
         assert "tucked" not in names("*", ignore_aliases=True)
+
+
+class TestDataStreams:
+    """What is granted on a stream is granted on what is behind it, and on nothing else."""
+
+    STATE = state_with(
+        msgspec.structs.replace(index(".ds-s-1", hidden=True, s=AliasMetadata(is_write_index=False)), data_stream="s"),
+        msgspec.structs.replace(index(".ds-s-2", hidden=True, s=AliasMetadata(is_write_index=True)), data_stream="s"),
+        index(".ds-t-1", hidden=True, s=AliasMetadata()),
+    )
+    CATALOGUE = ClusterNames(lambda: TestDataStreams.STATE)
+
+    def found(self, *parts: str, permission: Permission, action: str = READ, **options: Any) -> list[str]:
+        asked = Asked(action, parts, IndicesOptions(**options))
+        return [target.index for target in resolve(asked, permission, self.CATALOGUE)]
+
+    def test_a_backing_index_is_granted_with_its_stream(self) -> None:
+        assert self.found(".ds-s-1", permission=role("s")) == [".ds-s-1"]
+        assert self.found(".ds-*", permission=role("s")) == [".ds-s-1", ".ds-s-2"]
+        assert self.found("s", permission=role("s"), action=WRITE) == [".ds-s-2"]
+
+    def test_an_alias_of_the_same_name_grants_no_index_by_its_own(self) -> None:
+        with pytest.raises(NotGrantedError):
+            self.found(".ds-t-1", permission=role("s"))
+
+    def test_the_stream_is_not_granted_with_a_backing_index(self) -> None:
+        with pytest.raises(NotGrantedError):
+            self.found("s", permission=role(".ds-s-1"))
+
+    def test_restrictions_of_the_stream_hold_behind_it(self) -> None:
+        grant = {"names": ["s"], "privileges": ["read"], "query": {"term": {"x": 1}}}
+        permission = Permission([parse_role("r", {"indices": [grant]})])
+        (target,) = resolve(Asked(READ, (".ds-s-1",), IndicesOptions()), permission, self.CATALOGUE)
+        assert target.access.documents
 
 
 class TestCreating:

@@ -19,6 +19,7 @@ class IndexName(msgspec.Struct, frozen=True):
     uuid: str
     is_open: bool
     is_hidden: bool
+    data_stream: str = ""
 
 
 class AliasName(msgspec.Struct, frozen=True):
@@ -64,7 +65,8 @@ class ClusterNames:
             return
         self._version += 1
         self._concrete = {
-            name: IndexName(name, index.uuid, index.is_open, index.is_hidden) for name, index in indices.items()
+            name: IndexName(name, index.uuid, index.is_open, index.is_hidden, index.data_stream)
+            for name, index in indices.items()
         }
         found: dict[str, list[AliasName]] = {}
         for name, index in indices.items():
@@ -95,6 +97,7 @@ def _same_names(before: Mapping[str, IndexMetadata], after: Mapping[str, IndexMe
             or old.state != index.state
             or old.is_hidden != index.is_hidden
             or old.aliases != index.aliases
+            or old.data_stream != index.data_stream
         ):
             return False
     return True

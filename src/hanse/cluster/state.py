@@ -27,6 +27,7 @@ class IndexMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `slots` gives each mapped field its slot in the search index (design: slots), so that all copies agree; the
     mapping code owns its content. The four versions rise by one with each change of their part; a follower compares.
+    `data_stream`: which one it is a backing index of; that is among its aliases, too.
     """
 
     name: str
@@ -45,6 +46,12 @@ class IndexMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     primary_terms: tuple[int, ...] = (1,)
     slots: dict[str, Any] = {}
     custom: dict[str, dict[str, Any]] = {}
+    data_stream: str = ""
+
+    @property
+    def shown_aliases(self) -> dict[str, AliasMetadata]:
+        """Without the data stream's, which is shown as what it is."""
+        return {name: alias for name, alias in self.aliases.items() if name != self.data_stream}
 
     @property
     def is_open(self) -> bool:

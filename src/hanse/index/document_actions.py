@@ -17,7 +17,8 @@ import msgspec
 from hanse.cluster.blocks import refuse_change
 from hanse.errors import HanseError, IllegalArgumentError, RetryOnPrimaryError, RoutingMissingError
 from hanse.index import settings as index_settings
-from hanse.index.administration.requests import AUTO_CREATE, CreateIndex
+from hanse.index.administration.data_streams import refuse_overwriting
+from hanse.index.administration.requests import AUTO_CREATE, CreatedIndex, CreateIndex
 from hanse.index.auto_create import check_alias, check_auto_create
 from hanse.index.bulk_names import Named, refuse_together
 from hanse.index.document_reads import DocumentReads, DocumentView
@@ -116,6 +117,8 @@ class DocumentWrites:
         target = await self._located(call, request)
         if request.op is None:
             return Written(target.index, routing=target.routing)
+        kind = "create" if _right_to(request.op) is INDEX_NEW else request.op.op
+        refuse_overwriting(self._cluster.state, target.name, target.index, kind)
         service = self._indices.get(target.index)
         op = _routed(request.op, target.routing, target.name)
         _check_routing(service, op)
@@ -135,7 +138,8 @@ class DocumentWrites:
         target = call.targets.local[0]
         if target.index not in state.indices and call.action.creates:
             check_auto_create(target.index, state, self._settings)
-            await call.run(AUTO_CREATE, CreateIndex((target.index,), cause="auto"))
+            created: CreatedIndex = await call.run(AUTO_CREATE, CreateIndex((target.index,), cause="auto"))
+            target = msgspec.structs.replace(target, name=target.index, index=created.index)
         return target
 
     async def _write_shard(
@@ -217,6 +221,7 @@ class DocumentWrites:
                 bulk.fail(number, item.index, place)
                 continue
             try:
+                refuse_overwriting(self._cluster.state, item.index, place.index, item.op.op)
                 bulk.place(number, place, item)
             except HanseError as error:
                 bulk.fail(number, place.index, error)

@@ -365,7 +365,7 @@ def _map_one(mapper: DocumentMapper, op: WriteOp) -> Mapped:
 def _map_parts(mapper: DocumentMapper, update: UpdateBody, id: str | None) -> MappedDocument | None:
     for part in (update.doc, update.upsert):
         if part is not None:
-            document = mapper.map(part, id)
+            document = mapper.map(part, id, is_part=True)
             if document.dynamic is not None:
                 return document
     return None

@@ -68,8 +68,10 @@ class CrossClusterSearch:
     async def _forwarded(self, call: Call, request: SearchRequest, now_ms: int) -> SearchResult:
         """One remote and nothing local: the remote does the final reduce, its answer is taken as it is."""
         ((alias, names),) = call.targets.remotes.items()
-        sub_request = msgspec.structs.replace(request, indices=names, cluster_alias=alias, now_ms=now_ms)
-        outcome = await self._settled(call, alias, SEARCH, sub_request)
+        sub_request = msgspec.structs.replace(request, now_ms=now_ms)
+        outcome = await self._settled(
+            call, alias, SEARCH, _asked(sub_request, alias, names, looks_first=not request.ccs_minimize_roundtrips)
+        )
         if isinstance(outcome, HanseError):
             result, details = SearchResult(), failed_cluster(names, outcome)
         else:
@@ -107,13 +109,8 @@ class CrossClusterSearch:
         """One cluster's part of a search."""
         if alias == LOCAL:
             return await self._distribution.search(call, request)
-        changes: dict[str, Any] = {"indices": call.targets.remotes[alias], "cluster_alias": alias}
-        if request.shards_elsewhere:
-            # What stands for Elasticsearch's `search_shards` call, which looks first however few the shards are.
-            changes["pre_filter_shard_size"] = 0
-        outcome: SearchResult | HanseError = await self._settled(
-            call, alias, SEARCH, msgspec.structs.replace(request, **changes)
-        )
+        asked = _asked(request, alias, call.targets.remotes[alias], looks_first=request.shards_elsewhere > 0)
+        outcome: SearchResult | HanseError = await self._settled(call, alias, SEARCH, asked)
         return outcome
 
     async def _run_one(
@@ -183,6 +180,13 @@ class CrossClusterSearch:
             return await self._remotes.call(alias, action, request, call.identity, opaque_id=call.origin.opaque_id)
         except HanseError as error:
             return error
+
+
+def _asked(request: SearchRequest, alias: str, names: tuple[str, ...], *, looks_first: bool) -> SearchRequest:
+    """What a remote is asked. `looks_first`: where that stands for Elasticsearch's `search_shards` call, too, which
+    looks at shards before they are searched however few they are."""
+    asked = msgspec.structs.replace(request, indices=names, cluster_alias=alias)
+    return msgspec.structs.replace(asked, pre_filter_shard_size=0) if looks_first else asked
 
 
 def is_minimized(request: SearchRequest) -> bool:

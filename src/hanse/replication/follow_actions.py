@@ -26,6 +26,7 @@ from hanse.errors import (
     XContentParseError,
 )
 from hanse.index.administration.create import replaced
+from hanse.index.administration.data_streams import backing_indices
 from hanse.index.administration.names import check_index_name
 from hanse.index.index_service import IndexService
 from hanse.index.primaries import Primaries
@@ -99,6 +100,7 @@ class FollowActions:
                     index=request.follower,
                     index_uuid=existing.uuid,
                 )
+            _refuse_beside_own_stream(state, request.follower, leader)
             return state.with_index(new_follower(request.follower, leader, overrides, custom, now_ms))
 
         await self._cluster.update(f"put-follow [{request.follower}]", change)
@@ -293,6 +295,16 @@ def _required(body: Mapping[str, Any]) -> tuple[str, str]:
     if missing:
         raise ParsingError(f"[{missing[0]}] is missing")
     return str(body["remote_cluster"]), str(body["leader_index"])
+
+
+def _refuse_beside_own_stream(state: ClusterState, follower: str, leader: LeaderMetadata) -> None:
+    """A data stream is written here or over there: with backing indices of both, two would take the writes."""
+    behind = backing_indices(state, leader.data_stream) if follower == leader.name and leader.data_stream else []
+    if behind and not behind[-1].is_follower:
+        raise IllegalArgumentError(
+            f"cannot follow backing index [{follower}], because local data stream [{leader.data_stream}] is no longer "
+            f"marked as replicated"
+        )
 
 
 def _custom(alias: str, leader: LeaderMetadata, identity: Identity, params: dict[str, Any]) -> dict[str, Any]:

@@ -79,6 +79,7 @@ class Leader:
             settings_version=index.settings_version,
             aliases_version=index.aliases_version,
             cluster_name=self._cluster.state.cluster_name,
+            data_stream=index.data_stream,
         )
 
     async def _check_monitor(self, call: Call, name: str) -> None:

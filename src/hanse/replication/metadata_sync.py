@@ -114,6 +114,8 @@ def new_follower(
         creation_date_ms=now_ms,
         primary_terms=(1,) * leader.number_of_shards,
         custom={"ccr": custom},
+        # Said once, when somebody follows: a leader cannot put itself behind another stream later.
+        data_stream=leader.data_stream if name == leader.name else "",
     )
     return synced(index, leader)
 
@@ -126,7 +128,7 @@ def synced(index: IndexMetadata, leader: LeaderMetadata) -> IndexMetadata:
     if leader.mappings:
         index = with_mapping(index, leader.mappings)
     aliases = {
-        name: alias_of(name, {key: value for key, value in body.items() if key != "is_write_index"})
+        name: alias_of(name, body if name == index.data_stream else {**body, "is_write_index": None})
         for name, body in leader.aliases.items()
     }
     if aliases != index.aliases:

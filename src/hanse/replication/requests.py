@@ -102,6 +102,7 @@ class LeaderMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     settings_version: int
     aliases_version: int
     cluster_name: str = ""
+    data_stream: str = ""
 
 
 class ApplyOperations(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -117,7 +117,7 @@ async def get_index(request: RestRequest) -> RestResponse:
     answer = await request.run(actions.GET_INDEX, ByNames(request.names("index"), _options(request)))
     shown = {}
     for name, index in answer.items():
-        entry = {key: value for key, value in index.items() if key in features and key != "defaults"}
+        entry = {key: value for key, value in index.items() if key in (*features, "data_stream")}
         if "settings" in entry:
             settings = _readable(index["settings"]) if human else index["settings"]
             entry["settings"] = _chosen(settings, (), flat=flat)

@@ -93,7 +93,7 @@ def meant(asked: Asked, catalogue: NameCatalogue, permission: Permission | None 
 def resolve(asked: Asked, permission: Permission, catalogue: NameCatalogue) -> tuple[Target, ...]:
     """Raises NotGrantedError, IndexNotFoundError, IndexClosedError or IllegalArgumentError."""
     selected = _select(asked, permission, catalogue)
-    _check_granted(asked, permission, selected)
+    _check_granted(asked, permission, catalogue, selected)
     reached = _reach(asked, catalogue, selected)
     if not reached:
         _check_empty(asked, permission)
@@ -129,7 +129,7 @@ def _expand(pattern: str, asked: Asked, permission: Permission, catalogue: NameC
     def shown(name: str, is_hidden: bool) -> bool:
         if is_hidden and not options.expand_hidden and not (dotted and name.startswith(".")):
             return False
-        return matches(name) and permission.allows_index(asked.action, name)
+        return matches(name) and _is_granted(asked, permission, catalogue, name)
 
     names = [
         index.name
@@ -149,9 +149,20 @@ def _state_wanted(index: IndexName, options: IndicesOptions) -> bool:
     return options.expand_open if index.is_open else options.expand_closed
 
 
-def _check_granted(asked: Asked, permission: Permission, selected: dict[str, bool]) -> None:
+def _names_of(index: IndexName) -> list[str]:
+    """Under which names rights on the index may be granted: what is granted on a data stream is on its indices."""
+    return [index.name, index.data_stream] if index.data_stream else [index.name]
+
+
+def _is_granted(asked: Asked, permission: Permission, catalogue: NameCatalogue, name: str) -> bool:
+    index = catalogue.concrete().get(name)
+    names = _names_of(index) if index is not None else [name]
+    return any(permission.allows_index(asked.action, one) for one in names)
+
+
+def _check_granted(asked: Asked, permission: Permission, catalogue: NameCatalogue, selected: dict[str, bool]) -> None:
     denied = [
-        name for name, explicit in selected.items() if explicit and not permission.allows_index(asked.action, name)
+        name for name, explicit in selected.items() if explicit and not _is_granted(asked, permission, catalogue, name)
     ]
     if denied and not asked.options.ignore_unavailable:
         raise NotGrantedError(denied)
@@ -168,7 +179,7 @@ def _reach(asked: Asked, catalogue: NameCatalogue, selected: dict[str, bool]) ->
         if index is not None:
             if not explicit or _usable(index, options):
                 how = reached.setdefault(name, _Reached())
-                how.names.append(name)
+                how.names += _names_of(index)
                 how.directly = True
         elif name in aliases:
             if options.ignore_aliases:
@@ -228,7 +239,10 @@ def _check_empty(asked: Asked, permission: Permission) -> None:
 
 
 def _target(asked: Asked, permission: Permission, index: str, how: _Reached) -> Target:
-    access = permission.access(asked.action, how.names)
+    names = how.names
+    if len(names) > 1:  # a stream's or an index' rights count only where that name was granted
+        names = [name for name in names if permission.allows_index(asked.action, name)]
+    access = permission.access(asked.action, names)
     if how.directly:
         return Target(index, access, name=index)
     filters: list[dict[str, Any]] = []

@@ -67,6 +67,11 @@ class IndexName(Protocol):
     @property
     def is_hidden(self) -> bool: ...
 
+    @property
+    def data_stream(self) -> str:
+        """Empty for an index that is behind none."""
+        ...
+
 
 class AliasName(Protocol):
     """One alias on one index."""

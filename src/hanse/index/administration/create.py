@@ -25,6 +25,15 @@ from hanse.errors import (
 )
 from hanse.index import settings as index_settings
 from hanse.index.administration.bodies import mappings_of, parse_aliases, settings_of
+from hanse.index.administration.data_streams import (
+    backing,
+    backing_indices,
+    backing_name,
+    refuse_stream_name,
+    stream_mappings,
+    stream_settings,
+    template_of,
+)
 from hanse.index.administration.names import check_index_name
 from hanse.index.administration.requests import CreatedIndex, CreateIndex
 from hanse.index.administration.templates import composable_for, inherited_by
@@ -58,35 +67,57 @@ class IndexCreator:
         return await self._ready(request)
 
     async def _ready(self, request: CreateIndex) -> CreatedIndex:
-        index = self._cluster.state.index(request.name)
+        state = self._cluster.state
+        behind = backing_indices(state, request.name)
+        index = behind[-1] if behind else state.index(request.name)
         copies = request.active_shards or index.typed_settings.read(index_settings.WAIT_FOR_ACTIVE_SHARDS)
-        active = await self._indices.ready(request.name, copies, request.timeout_s)
-        return CreatedIndex(request.name, shards_acknowledged=active)
+        active = await self._indices.ready(index.name, copies, request.timeout_s)
+        return CreatedIndex(index.name, shards_acknowledged=active)
 
     async def auto_create(self, call: Call, request: CreateIndex) -> CreatedIndex:
-        """Like create, but an index that appeared meanwhile is what was wanted."""
-        try:
-            return await self.create(call, request)
-        except ResourceAlreadyExistsError:
-            return await self._ready(request)
+        """Like create, but an index (or data stream) that appeared meanwhile is what was wanted."""
+        if not backing_indices(self._cluster.state, request.name):
+            try:
+                return await self.create(call, request)
+            except ResourceAlreadyExistsError:
+                pass
+        return await self._ready(request)
 
     def _created(self, state: ClusterState, request: CreateIndex) -> ClusterState:
         refuse_creation(state)
-        metadata = build(state, request.name, request.body)
-        if request.cause == "auto":
-            _refuse_auto_create(state, request.name)
-        return state.with_index(metadata)
+        if request.cause != "auto":
+            refuse_stream_name(state, request.name)
+            return state.with_index(build(state, request.name, request.body))
+        _refuse_auto_create(state, request.name)
+        if backing_indices(state, request.name):
+            return state
+        if template_of(state, request.name) is not None:
+            return with_stream(state, request.name)
+        return state.with_index(build(state, request.name, request.body))
 
 
-def build(state: ClusterState, name: str, body: dict[str, Any]) -> IndexMetadata:
-    """The new index' metadata; raises Elasticsearch's errors for names, settings, mappings and aliases."""
+def with_stream(state: ClusterState, stream: str) -> ClusterState:
+    """The state with a new data stream, which has one backing index."""
+    _refuse_existing(state, stream)
+    name = backing_name(stream, 1, clock.now_ms())
+    return state.with_index(backing(build(state, name, {}, stream), stream))
+
+
+def build(state: ClusterState, name: str, body: dict[str, Any], stream: str = "") -> IndexMetadata:
+    """The new index' metadata; raises Elasticsearch's errors for names, settings, mappings and aliases.
+
+    `stream`: the data stream it is to be a backing index of, whose name templates are chosen by.
+    """
     _refuse_existing(state, name)
     unknown = sorted(set(body) - _BODY_KEYS)
     if unknown:
         raise ParsingError(f"unknown key [{unknown[0]}] for create index")
     own = settings_of(body.get("settings"))
-    inherited = inherited_by(state, name, hidden=own.get("index.hidden") == "true")
+    inherited = inherited_by(state, stream or name, hidden=own.get("index.hidden") == "true")
     given = {key: value for key, value in {**inherited.settings, **own}.items() if value is not None}
+    updates = [*inherited.mappings, mappings_of(body.get("mappings"))]
+    if stream:
+        given, updates = stream_settings(given), stream_mappings(updates)
     index_settings.check_new(given)
     aliases = {**inherited.aliases, **parse_aliases(body.get("aliases"))}
     for alias in aliases:
@@ -95,7 +126,7 @@ def build(state: ClusterState, name: str, body: dict[str, Any]) -> IndexMetadata
     mapping.analyzers.check()
     mappings: dict[str, Any] = {}
     slots: dict[str, Any] = {}
-    for update in [*inherited.mappings, mappings_of(body.get("mappings"))]:
+    for update in updates:
         if update:
             mappings, slots = mapping.merge(update)
             mapping = FieldMapping.from_metadata(mappings, slots, given)
@@ -143,6 +174,8 @@ def _metadata(
 
 
 def _refuse_existing(state: ClusterState, name: str) -> None:
+    if backing_indices(state, name):
+        raise ResourceAlreadyExistsError(f"data_stream [{name}] already exists")
     existing = state.indices.get(name)
     if existing is not None:
         raise ResourceAlreadyExistsError(
@@ -156,7 +189,7 @@ def _refuse_existing(state: ClusterState, name: str) -> None:
 
 def refuse_index_name(state: ClusterState, alias: str, new_index: str | None = None) -> None:
     """An alias may not have the name of an index."""
-    if alias in state.indices or alias == new_index:
+    if alias in state.indices or alias == new_index or backing_indices(state, alias):
         raise InvalidAliasNameError(
             f"Invalid alias name [{alias}]: an index or data stream exists with the same name as the alias",
             index_uuid=state.indices[alias].uuid if alias in state.indices else "_na_",

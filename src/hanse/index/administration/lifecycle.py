@@ -15,6 +15,7 @@ from hanse.errors import HanseError, IllegalArgumentError
 from hanse.index import settings as index_settings
 from hanse.index.administration.blocks import refuse_change
 from hanse.index.administration.copies import copies_wanted
+from hanse.index.administration.data_streams import refuse_newest
 from hanse.index.administration.properties import with_settings, with_state
 from hanse.index.administration.requests import Block, ByNames
 from hanse.index.refreshing import Refreshing
@@ -37,6 +38,7 @@ class IndexLifecycle:
             refuse_delete(state)
             for name in names:
                 refuse_change(state.index(name), deletes=True)
+                refuse_newest(state, state.index(name))
                 state = state.without_index(name)
             return state
 

@@ -23,6 +23,7 @@ from hanse.index import settings as index_settings
 from hanse.index.administration.blocks import changes_only_blocks, refuse_change
 from hanse.index.administration.bodies import alias_json, alias_of, mappings_of, settings_of
 from hanse.index.administration.create import refuse_index_name, replaced
+from hanse.index.administration.data_streams import refuse_newest
 from hanse.index.administration.requests import (
     AliasAction,
     ByNames,
@@ -47,10 +48,11 @@ class IndexProperties:
 
     def _shown(self, index: IndexMetadata) -> dict[str, Any]:
         return {
-            "aliases": {name: alias_json(alias) for name, alias in sorted(index.aliases.items())},
+            "aliases": {name: alias_json(alias) for name, alias in sorted(index.shown_aliases.items())},
             "mappings": index.mappings,
             "settings": index.settings,
             "defaults": _defaults(index),
+            **({"data_stream": index.data_stream} if index.data_stream else {}),
         }
 
     async def get_mappings(self, call: Call, request: ByNames) -> dict[str, Any]:
@@ -120,7 +122,7 @@ class IndexProperties:
         shown: dict[str, Any] = {}
         found: set[str] = set()
         for name in sorted(call.targets.names):
-            aliases = indices[name].aliases
+            aliases = indices[name].shown_aliases
             chosen = [alias for alias in sorted(aliases) if _selected(alias, request.aliases)]
             found.update(chosen)
             if chosen or not request.aliases:
@@ -144,6 +146,7 @@ class IndexProperties:
         if action.kind == "remove_index":
             for name in names:
                 refuse_change(state.index(name), deletes=True)
+                refuse_newest(state, state.index(name))
                 state = state.without_index(name)
             return state
         removed = 0
@@ -154,7 +157,8 @@ class IndexProperties:
             if action.kind == "add":
                 aliases = {**index.aliases, **_added(state, action)}
             else:
-                aliases = {key: value for key, value in index.aliases.items() if not _selected(key, action.aliases)}
+                going = {key for key in index.shown_aliases if _selected(key, action.aliases)}
+                aliases = {key: value for key, value in index.aliases.items() if key not in going}
                 removed += len(index.aliases) - len(aliases)
             if aliases != index.aliases:
                 state = state.with_index(replaced(index, aliases=aliases, aliases_version=index.aliases_version + 1))
@@ -221,7 +225,12 @@ def _refuse_two_write_indices(state: ClusterState, request: UpdateAliases) -> No
 def _concrete(state: ClusterState, action: AliasAction, call: Call) -> list[str]:
     """The action's own names among what the gate allowed this caller."""
     allowed = call.targets.names
-    names = [name for name in allowed if any(fnmatchcase(name, part) or part == "_all" for part in action.indices)]
+
+    def is_meant(name: str) -> bool:
+        stream = state.indices[name].data_stream if name in state.indices else ""
+        return any(fnmatchcase(name, part) or part in ("_all", stream) for part in action.indices)
+
+    names = [name for name in allowed if is_meant(name)]
     if not names and not any("*" in part for part in action.indices):
         raise IndexNotFoundError.of(action.indices[0] if action.indices else "_all")
     return [name for name in names if name in state.indices]

@@ -7,6 +7,7 @@ from hanse.cluster.updates import ClusterService
 from hanse.index.administration import requests
 from hanse.index.administration.analyze import AnalyzeAction
 from hanse.index.administration.create import IndexCreator
+from hanse.index.administration.data_stream_actions import DataStreams
 from hanse.index.administration.lifecycle import IndexLifecycle
 from hanse.index.administration.maintenance import Maintenance
 from hanse.index.administration.properties import IndexProperties
@@ -29,6 +30,7 @@ def register(
     creator = IndexCreator(cluster, indices)
     lifecycle = IndexLifecycle(cluster, indices, refreshing)
     properties = IndexProperties(cluster, indices)
+    streams = DataStreams(cluster, indices)
     statistics = IndexStatistics(broadcast, indices)
     templates = TemplateActions(cluster)
     statistics.register(registry)
@@ -36,6 +38,9 @@ def register(
     registry.register(requests.CREATE, creator.create)
     registry.register(requests.AUTO_CREATE, creator.auto_create)
     registry.register(requests.DELETE, lifecycle.delete)
+    registry.register(requests.CREATE_DATA_STREAM, streams.create)
+    registry.register(requests.GET_DATA_STREAM, streams.get)
+    registry.register(requests.DELETE_DATA_STREAM, streams.delete)
     registry.register(requests.OPEN, lifecycle.open)
     registry.register(requests.CLOSE, lifecycle.close)
     registry.register(requests.BLOCK, lifecycle.block)

@@ -153,6 +153,9 @@ class Analyze(msgspec.Struct, frozen=True, omit_defaults=True):
 
 CREATE = Action("indices:admin/create", CreateIndex, CreatedIndex, Scope.INDEX, creates=True)
 AUTO_CREATE = Action("indices:admin/auto_create", CreateIndex, CreatedIndex, Scope.INDEX, creates=True)
+CREATE_DATA_STREAM = Action("indices:admin/data_stream/create", CreateIndex, Acknowledged, Scope.INDEX, creates=True)
+GET_DATA_STREAM = Action("indices:admin/data_stream/get", ByNames, dict, Scope.INDEX)
+DELETE_DATA_STREAM = Action("indices:admin/data_stream/delete", ByNames, Acknowledged, Scope.INDEX)
 DELETE = Action("indices:admin/delete", ByNames, Acknowledged, Scope.INDEX)
 OPEN = Action("indices:admin/open", ByNames, dict, Scope.INDEX)
 CLOSE = Action("indices:admin/close", ByNames, dict, Scope.INDEX)

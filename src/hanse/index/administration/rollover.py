@@ -21,6 +21,7 @@ from hanse.errors import ActionRequestValidationError, IllegalArgumentError, Par
 from hanse.index.administration.blocks import refuse_change
 from hanse.index.administration.copies import Copies
 from hanse.index.administration.create import build, replaced
+from hanse.index.administration.data_streams import backing, backing_name, generation
 from hanse.index.administration.names import check_index_name
 from hanse.index.administration.requests import CREATE, STATS_OF_COPIES, CreateIndex, Rollover
 from hanse.index.service import Indices
@@ -72,21 +73,27 @@ class RolloverAction:
         new_body = {key: value for key, value in request.body.items() if key != "conditions"}
         state = self._cluster.state
         old = write_index(state, alias)
-        new = request.new_index or next_name(old.name)
+        new = request.new_index or _next(old, alias)
         check_index_name(new)
-        build(state, new, new_body)
+        build(state, new, new_body, old.data_stream)
         conditions = request.body.get("conditions")
         met = evaluate(conditions, await self._measures(call, old)) if conditions else {}
         answer = {"old_index": old.name, "new_index": new, "dry_run": request.dry_run, "conditions": met}
         if request.dry_run or not is_due(met):
             return {"acknowledged": False, "shards_acknowledged": False, **answer, "rolled_over": False}
         by_the_caller = request.new_index is not None or bool(new_body.get("aliases"))
+        if by_the_caller and old.data_stream:
+            raise IllegalArgumentError(
+                "aliases, mappings, and index settings may not be specified when rolling over a data stream"
+                if request.new_index is None
+                else "new index name may not be specified when rolling over a data stream"
+            )
         if by_the_caller:
             await call.run(CREATE, CreateIndex((new,), new_body))
 
         def change(state: ClusterState) -> ClusterState:
             if not by_the_caller:
-                state = state.with_index(build(state, new, new_body))
+                state = state.with_index(build(state, new, new_body, old.data_stream))
             return turned(state, alias, old.name, new)
 
         await self._cluster.update(f"rollover [{alias}]", change)
@@ -129,6 +136,12 @@ def next_name(old: str) -> str:
     return f"{counted[1]}-{int(counted[2]) + 1:0{_DIGITS}d}"
 
 
+def _next(old: IndexMetadata, alias: str) -> str:
+    if old.data_stream == alias:
+        return backing_name(alias, generation(old) + 1, clock.now_ms())
+    return next_name(old.name)
+
+
 def evaluate(conditions: Any, measures: Measures) -> dict[str, bool]:
     """Each condition as the answer shows it, and whether it is met. Raises on unknown ones."""
     if not isinstance(conditions, Mapping):
@@ -159,6 +172,8 @@ def turned(state: ClusterState, alias: str, old_name: str, new_name: str) -> Clu
     old, new = write_index(state, alias), state.index(new_name)
     if old.name != old_name:
         raise IllegalArgumentError(f"rollover target [{alias}] has meanwhile been turned to [{old.name}]")
+    if old.data_stream == alias:
+        new = backing(new, alias, old)
     properties = old.aliases[alias]
     of_old = {name: one for name, one in old.aliases.items() if name != alias}
     if properties.is_write_index:

@@ -84,9 +84,11 @@ class DocumentMapper:
         self._is_enabled: bool = mappings.get("enabled", True)
         self._root = self._compile(mappings, "", "true")
 
-    def map(self, source: bytes, id: str | None = None) -> MappedDocument:
-        """Raises DocumentParsingError or StrictDynamicMappingError; `id` is for their texts."""
+    def map(self, source: bytes, id: str | None = None, *, is_part: bool = False) -> MappedDocument:
+        """Raises DocumentParsingError or StrictDynamicMappingError; `id` is for the texts. `is_part`: of an update."""
         parsed = parse(source)
+        if self._mapping.is_of_data_stream and not is_part:
+            _check_timestamp(parsed)
         document = Collected()
         try:
             self._read(parsed, document)
@@ -402,6 +404,17 @@ class DocumentMapper:
             raise failure.error(f"{where} {failure.reason}", caused_by=failure.cause) from failure
         cause = IllegalArgumentError("the document's objects and arrays are nested too deep")
         raise DocumentParsingError("[1:1] failed to parse", caused_by=cause) from failure
+
+
+def _check_timestamp(parsed: dict[str, Any]) -> None:
+    """Every document of a data stream is of one moment."""
+    value = parsed.get("@timestamp")
+    if value is None:
+        raise DocumentParsingError("[1:1] failed to parse: data stream timestamp field [@timestamp] is missing")
+    if value.__class__ is list and len(value) != 1:
+        raise DocumentParsingError(
+            "[1:1] failed to parse: data stream timestamp field [@timestamp] encountered multiple values"
+        )
 
 
 def _too_many_nested(path: str, value: Any, limit: int) -> _Refused:

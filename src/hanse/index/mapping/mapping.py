@@ -49,6 +49,7 @@ class Mapping:
         self.analyzers = analyzers
         self.dynamic: str = mappings.get("dynamic", "true")
         self.routing_required: bool = mappings.get("_routing", {}).get("required", False)
+        self.is_of_data_stream: bool = mappings.get("_data_stream_timestamp", {}).get("enabled", False)
         source = mappings.get("_source", {})
         self.source_enabled: bool = source.get("enabled", True)
         self.source_includes: tuple[str, ...] = tuple(source.get("includes", ()))
