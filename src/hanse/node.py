@@ -56,6 +56,7 @@ from hanse.replication.service import Replication
 from hanse.rest.application import all_routes
 from hanse.rest.server import HttpServer
 from hanse.search import actions as search_actions
+from hanse.search.async_search import AsyncSearches
 from hanse.search.contexts import Contexts
 from hanse.search.copies import Copies
 from hanse.search.distribute import Distribution
@@ -74,7 +75,7 @@ from hanse.security.trust.setup import TrustByInvitation
 from hanse.security.trust.trusted import authorities
 from hanse.settings import elasticsearch_yml, network
 from hanse.settings import node_settings as declared
-from hanse.settings.cluster_settings import USE_ADAPTIVE_REPLICA_SELECTION
+from hanse.settings.cluster_settings import MAX_ASYNC_SEARCH_RESPONSE, USE_ADAPTIVE_REPLICA_SELECTION
 from hanse.settings.keystore import Keystore
 from hanse.settings.ports import first_free, told_address, write_ports_files
 from hanse.settings.registry import Scope, Settings, SettingsRegistry, boolean
@@ -298,6 +299,7 @@ class Node:
         reach = Reach(self.cluster, self.indices, copies, self.contexts, self.nodes)
         self.distribution = Distribution(reach)
         self.distribution.register(self.actions)
+        self._build_async_searches(reach)
         self.shard_questions = ShardQuestions(reach)
         self.shard_questions.register(self.actions)
         version = self.settings.read(declared.COMPATIBILITY_VERSION)
@@ -331,6 +333,11 @@ class Node:
         }
         report = HealthReport(self.cluster, of_nodes=indicators, broadcast=broadcast)
         report.register(self.actions)
+
+    def _build_async_searches(self, reach: Reach) -> None:
+        searches = AsyncSearches(reach, self._tasks, lambda: self._effective_settings().read(MAX_ASYNC_SEARCH_RESPONSE))
+        searches.register(self.actions)
+        self._closers.append(searches.close)
 
     def _build_tls(self) -> SslActions:
         tls = SslActions(

@@ -6,6 +6,7 @@ Tests: tests/rest/test_application.py.
 from __future__ import annotations
 
 from hanse.rest import (
+    async_search,
     bulk,
     cat,
     ccr,
@@ -36,6 +37,7 @@ FAMILIES = (
     bulk,
     search,
     msearch,
+    async_search,
     scroll,
     indices,
     templates,
