@@ -246,6 +246,23 @@ async def test_what_an_index_cannot_do_is_a_shard_failure(filled: Library) -> No
         assert error.metadata["phase"] == "query"
 
 
+@pytest.mark.parametrize("query", [{"term": {"span": 3}}, {"range": {"span": {"gte": 1}}}, {"match": {"span": "3"}}])
+async def test_a_field_that_is_kept_and_not_indexed_is_refused_when_it_is_named(books: Library, query: Any) -> None:
+    await books.add(
+        "kept", [{"span": {"gte": 1, "lte": 5}, "t": "3"}], {"properties": {"span": {"type": "long_range"}}}
+    )
+    with pytest.raises(SearchPhaseExecutionError) as failed:
+        await books.search("kept", {"query": query})
+    (cause,) = failed.value.root_causes
+    assert failed.value.status == 400
+    assert cause.reason == (
+        "failed to create query: Cannot search on field [span] of type [long_range]: its values are kept and not "
+        "indexed."
+    )
+    assert await books.ids("kept", {"multi_match": {"query": "3"}}) == ["1"]
+    assert (await books.search("kept"))["hits"]["hits"][0]["_source"]["span"] == {"gte": 1, "lte": 5}
+
+
 async def test_dates_that_do_not_parse(filled: Library) -> None:
     with pytest.raises(SearchPhaseExecutionError) as failed:
         await filled.search("b", {"query": {"range": {"day": {"gte": "soon"}}}})

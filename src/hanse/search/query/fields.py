@@ -87,13 +87,17 @@ class Span:
 
 
 def resolve(context: QueryContext, path: str) -> Field | None:
-    """The field of a path; None when nothing is mapped there, and such a field matches nothing."""
+    """The field of a path; None when nothing is mapped there, and such a field matches nothing.
+
+    Raises for one that is mapped and not indexed: no answer would be taken for none.
+    """
     field = context.mapping.field(path)
     if field is None:
         return _METADATA.get(path)
     if not field.is_searchable or field.slot is None:
         if field.kind == "stored":
-            return None
+            reason = f"Cannot search on field [{path}] of type [{field.type}]: its values are kept and not indexed."
+            raise context.cannot_create(IllegalArgumentError(reason))
         raise context.cannot_create(IllegalArgumentError(f"Cannot search on field [{path}] since it is not indexed."))
     return field
 
