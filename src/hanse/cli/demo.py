@@ -388,7 +388,10 @@ class Tour:
         self._code(json.dumps(value, indent=2), "json")
 
     def _code(self, text: str, language: str) -> None:
-        self._console.print(Syntax(text, language, background_color="default", word_wrap=True, padding=(0, 3)))
+        """Flush left and not broken at the terminal's edge: what stands there can be copied and run."""
+        highlighted = Syntax(text, language, background_color="default").highlight(text)
+        highlighted.rstrip()
+        self._console.print(highlighted, soft_wrap=True)
 
 
 def _cities() -> list[dict[str, Any]]:
