@@ -412,7 +412,7 @@ class Node:
         remote_search.register(self.actions, self.cluster, self.remotes, self.distribution, self.shard_questions)
         version = self.settings.read(declared.COMPATIBILITY_VERSION)
         resolve_cluster.register(self.actions, self.remotes, version)
-        leader.register(self.actions, self._primaries, self._tasks)
+        leader.register(self.actions, self._primaries, self._tasks, lambda name: name in self._peers.all())
         client = RemoteClient(self.cluster, self.nodes, is_client=self._is_remote_client)
         follow_actions.register(self.actions, actions, client)
         auto_follow_actions.register(self.actions, self.auto_follow, client)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec import structs
 from tests.two_clusters import ANYBODY, Cluster
 
-from hanse.errors import HanseError, IndexClosedError, IndexNotFoundError, RetryOnPrimaryError
+from hanse.errors import HanseError, IndexClosedError, IndexNotFoundError, RetryOnPrimaryError, SecurityError
 from hanse.index.administration import requests as administration
 from hanse.index.administration.requests import PutMapping
-from hanse.replication.leader import lease_id_of
+from hanse.replication.leader import Leader, lease_id_of
 from hanse.replication.requests import (
     CHANGES_AT_PRIMARY,
     FORGET_FOLLOWER,
@@ -28,7 +30,7 @@ from hanse.replication.requests import (
     ShardChanges,
     ShardChangesAnswer,
 )
-from hanse.transport.actions import IndicesOptions, Origin
+from hanse.transport.actions import Call, IndicesOptions, Origin, Target, Targets
 from hanse.transport.identity import SYSTEM
 
 Pair = tuple[Cluster, Cluster]
@@ -206,3 +208,39 @@ async def test_a_copy_that_is_no_primary_sends_on(pair: Pair, monkeypatch: pytes
     read = ShardChanges(("books",), 0, uuid(there), -1, poll_timeout_s=0.01)
     with pytest.raises(RetryOnPrimaryError, match="is not the primary"):
         await there.run(CHANGES_AT_PRIMARY, ChangesAtPrimary(("books",), read, 0))
+
+
+async def test_a_lease_is_its_peers_alone_as_long_as_that_is_listed(pair: Pair) -> None:
+    there = await leader(pair)
+    await there.write("books", "1", n=1)
+    listed = {"munich", "bremen"}
+    serving = Leader(there.node._primaries, there.node._tasks, lambda name: name in listed)
+    shard = there.node.indices.get("books").shards[0]
+    polled = ShardChanges(
+        ("books",), shard=0, leader_uuid=uuid(there), after=-1, poll_timeout_s=0.01, versions=(1, 1, 1), lease_id="a/b"
+    )
+    removed = RemoveLease("books", uuid(there), "a/b")
+
+    def by(peer: str) -> Call:
+        async def run(action: Any, request: Any) -> Any:
+            raise AssertionError("nothing else is asked")
+
+        ceiling = SimpleNamespace(label=peer) if peer else None
+        return Call(SHARD_CHANGES, ANYBODY, Origin(), Targets((Target("books"),)), run, ceiling=ceiling)
+
+    await serving.changes(by(""), polled)
+    await serving.changes(by("munich"), structs.replace(polled, after=0))
+    serving._renewed.clear()
+    await serving.changes(by("munich"), structs.replace(polled, after=0))
+    assert [lease.holder for lease in shard.leases()] == ["munich"]
+    for other in ("bremen", ""):
+        with pytest.raises(SecurityError, match=r"\[a/b\] is held by another remote peer$"):
+            await serving.changes(by(other), polled)
+        with pytest.raises(SecurityError):
+            await serving.remove_lease(by(other), removed)
+    await serving.changes(by("harbours,munich"), polled)
+    listed.remove("munich")
+    await serving.changes(by("bremen"), polled)
+    listed.add("munich")
+    await serving.remove_lease(by("munich"), removed)
+    assert shard.leases() == []

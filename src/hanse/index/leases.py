@@ -22,10 +22,13 @@ LEASES_MAX = 1_000
 
 
 class RetentionLease(msgspec.Struct, frozen=True):
+    """`holder`: the remote peers, joined by commas, whose certificate took it; empty when nobody listed it."""
+
     id: str
     retaining_seq_no: int
     timestamp_ms: int
     source: str
+    holder: str = ""
 
 
 class RetentionLeases(msgspec.Struct, frozen=True):
@@ -48,12 +51,13 @@ class RetentionLeases(msgspec.Struct, frozen=True):
             raise IllegalArgumentError(f"a shard can not have more than [{LEASES_MAX}] retention leases")
         return RetentionLeases({**self.leases, lease.id: lease}, self.version + 1)
 
-    def renewed(self, id: str, retaining_seq_no: int, timestamp_ms: int) -> RetentionLeases:
-        """Moves a lease on; it never goes back, as what it let go of may be purged."""
+    def renewed(self, id: str, retaining_seq_no: int, timestamp_ms: int, holder: str = "") -> RetentionLeases:
+        """Moves a lease on; it never goes back, as what it let go of may be purged. Without a holder it gets one."""
         lease = self.leases.get(id)
         if lease is None:
             raise _not_found(id)
-        moved = RetentionLease(id, max(retaining_seq_no, lease.retaining_seq_no), timestamp_ms, lease.source)
+        seq_no = max(retaining_seq_no, lease.retaining_seq_no)
+        moved = RetentionLease(id, seq_no, timestamp_ms, lease.source, lease.holder or holder)
         return RetentionLeases({**self.leases, id: moved}, self.version + 1)
 
     def without(self, id: str) -> RetentionLeases:

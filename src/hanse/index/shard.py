@@ -371,12 +371,12 @@ class Shard:
     def leases(self) -> list[RetentionLease]:
         return list(self.retention_leases.leases.values())
 
-    async def add_lease(self, id: str, retaining_seq_no: int, source: str) -> None:
-        lease = RetentionLease(id, retaining_seq_no, clock.now_ms(), source)
+    async def add_lease(self, id: str, retaining_seq_no: int, source: str, holder: str = "") -> None:
+        lease = RetentionLease(id, retaining_seq_no, clock.now_ms(), source, holder)
         await self._change_leases(lambda leases: leases.added(lease))
 
-    async def renew_lease(self, id: str, retaining_seq_no: int) -> None:
-        await self._change_leases(lambda leases: leases.renewed(id, retaining_seq_no, clock.now_ms()))
+    async def renew_lease(self, id: str, retaining_seq_no: int, holder: str = "") -> None:
+        await self._change_leases(lambda leases: leases.renewed(id, retaining_seq_no, clock.now_ms(), holder))
 
     async def remove_lease(self, id: str) -> None:
         await self._change_leases(lambda leases: leases.without(id))

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
+
+import structlog
 
 from hanse.cluster.node_actions import NO_SECTIONS
 from hanse.cluster.requests import STATE, ReadState
@@ -41,6 +44,8 @@ from hanse.replication.requests import (
 from hanse.tasks import Tasks
 from hanse.transport.actions import ActionRegistry, Call, Empty
 
+log = structlog.get_logger(__name__)
+
 POLL_TIMEOUT_S_MAX = 300.0
 LEASE_RENEWAL_S = 30.0
 LEASE_TIMEOUT_S = 20.0
@@ -51,7 +56,9 @@ PRIMARY_WAIT_S = 10.0
 
 
 class Leader:
-    def __init__(self, primaries: Primaries, tasks: Tasks) -> None:
+    def __init__(self, primaries: Primaries, tasks: Tasks, is_peer: Callable[[str], bool]) -> None:
+        """`is_peer`: whether a remote peer of that name is listed now."""
+        self._is_peer = is_peer
         self._primaries = primaries
         self._cluster = primaries.cluster
         self._indices = primaries.indices
@@ -120,7 +127,7 @@ class Leader:
         nodes = self._primaries.nodes
 
         async def here(shard: Shard) -> ShardChangesAnswer:
-            return await self._changes_here(name, request)
+            return await self._changes_here(call, name, request)
 
         async def there(node: str) -> ShardChangesAnswer:
             assert nodes is not None
@@ -133,13 +140,13 @@ class Leader:
     async def changes_at_primary(self, call: Call, request: ChangesAtPrimary) -> ShardChangesAnswer:
         """The same for another node of this cluster, which found the primary here."""
         self._refuse_restricted(call)
-        return await self._changes_here(self._only_index(call, request.indices[0]), request.changes)
+        return await self._changes_here(call, self._only_index(call, request.indices[0]), request.changes)
 
-    async def _changes_here(self, name: str, request: ShardChanges) -> ShardChangesAnswer:
+    async def _changes_here(self, call: Call, name: str, request: ShardChanges) -> ShardChangesAnswer:
         started = time.monotonic()
         shard = self._primary(name, request.leader_uuid, request.shard)
         if request.lease_id is not None:
-            await self._renew(shard, request.lease_id, request.after + 1)
+            await self._renew(shard, request.lease_id, request.after + 1, _peer_of(call))
         if shard.max_seq_no <= request.after and _versions(self._cluster.state.indices[name]) == request.versions:
             await self._news(shard, request)
             shard = self._primary(name, request.leader_uuid, request.shard)
@@ -199,45 +206,62 @@ class Leader:
             raise IllegalArgumentError(f"leader index [{name}] has no shard [{number}]")
         return self._indices.get(name)
 
-    async def _renew(self, shard: Shard, lease_id: str, retaining_seq_no: int) -> None:
+    async def _renew(self, shard: Shard, lease_id: str, retaining_seq_no: int, by: str) -> None:
         """Each poll tells how far the follower is; the lease is written when that moved and at most every 30 s."""
+        self._check_holder(shard, lease_id, by)
         key = (shard.index_uuid, shard.number, lease_id)
         known = self._renewed.get(key)
         now = time.monotonic()
         if known is not None and (known[0] == retaining_seq_no or now - known[1] < LEASE_RENEWAL_S):
             return
         try:
-            await shard.renew_lease(lease_id, retaining_seq_no)
+            await shard.renew_lease(lease_id, retaining_seq_no, by)
         except HanseError as error:
             if error.name != "retention_lease_not_found_exception":
                 raise
-            await shard.add_lease(lease_id, retaining_seq_no, "ccr")
+            await shard.add_lease(lease_id, retaining_seq_no, "ccr", by)
         self._renewed[key] = (retaining_seq_no, now)
+
+    def _check_holder(self, shard: Shard, lease_id: str, by: str | None) -> None:
+        """What a listed peer took nobody else from outside renews or removes: he could make its follower lose history.
+
+        `by`: the peers that the caller's certificate is of; None for this cluster's own administrator. A holder that is
+        listed no more holds nothing. Who holds it instead is for the log alone.
+        """
+        lease = shard.retention_leases.leases.get(lease_id)
+        if by is None or lease is None or not lease.holder:
+            return
+        holders = [peer for peer in lease.holder.split(",") if self._is_peer(peer)]
+        if holders and not set(holders) & set(by.split(",")):
+            log.warning("lease of another peer refused", lease=lease_id, holder=lease.holder, by=by)
+            raise SecurityError(f"retention lease [{lease_id}] is held by another remote peer")
 
     async def remove_lease(self, call: Call, request: RemoveLease) -> Empty:
         index = self._cluster.state.indices.get(request.index)
         if index is None or index.uuid != request.index_uuid or not index.is_open:
             return Empty()
-        outcomes = await self._without_lease(self._indices.get(request.index), request.lease_id)
+        outcomes = await self._without_lease(self._indices.get(request.index), request.lease_id, _peer_of(call))
         for outcome in outcomes:
             if outcome is not None and not isinstance(outcome, RetentionLeaseNotFoundError):
                 raise outcome
         return Empty()
 
-    async def _without_lease(self, service: IndexService, lease_id: str) -> list[HanseError | None]:
+    async def _without_lease(self, service: IndexService, lease_id: str, by: str | None) -> list[HanseError | None]:
         """Removes a lease from every shard; by shard, what kept it from that."""
         numbers = range(service.metadata.number_of_shards)
-        return await asyncio.gather(*(self._remove_at_primary(service, number, lease_id) for number in numbers))
+        return await asyncio.gather(*(self._remove_at_primary(service, number, lease_id, by) for number in numbers))
 
-    async def _remove_at_primary(self, service: IndexService, number: int, lease_id: str) -> HanseError | None:
+    async def _remove_at_primary(
+        self, service: IndexService, number: int, lease_id: str, by: str | None
+    ) -> HanseError | None:
         nodes = self._primaries.nodes
 
         async def here(shard: Shard) -> None:
-            await self._remove_here(shard, lease_id)
+            await self._remove_here(shard, lease_id, by)
 
         async def there(node: str) -> None:
             assert nodes is not None
-            asked = LeaseAtPrimary(service.name, service.uuid, number, lease_id, self._cluster.state.version)
+            asked = LeaseAtPrimary(service.name, service.uuid, number, lease_id, self._cluster.state.version, by)
             await nodes.call(node, LEASE_AT_PRIMARY, asked, timeout_s=LEASE_TIMEOUT_S)
 
         try:
@@ -248,10 +272,11 @@ class Leader:
 
     async def remove_lease_at_primary(self, call: Call, request: LeaseAtPrimary) -> Empty:
         shard = self._primary(request.index, request.index_uuid, request.shard)
-        await self._remove_here(shard, request.lease_id)
+        await self._remove_here(shard, request.lease_id, request.by)
         return Empty()
 
-    async def _remove_here(self, shard: Shard, lease_id: str) -> None:
+    async def _remove_here(self, shard: Shard, lease_id: str, by: str | None) -> None:
+        self._check_holder(shard, lease_id, by)
         self._renewed.pop((shard.index_uuid, shard.number, lease_id), None)
         await shard.remove_lease(lease_id)
 
@@ -272,7 +297,7 @@ class Leader:
             name,
             leader_uuid,
         )
-        outcomes = await self._without_lease(self._indices.get(name), lease_id)
+        outcomes = await self._without_lease(self._indices.get(name), lease_id, None)
         failures = [_failure(name, number, error) for number, error in enumerate(outcomes) if error is not None]
         total = len(outcomes)
         answer: dict[str, Any] = {"total": total, "successful": total - len(failures), "failed": len(failures)}
@@ -285,6 +310,11 @@ class Leader:
             for target in call.targets.local
             if target.index in indices
         }
+
+
+def _peer_of(call: Call) -> str:
+    """The listed peers that the caller's certificate is of, joined by commas; empty when there are none."""
+    return call.ceiling.label if call.ceiling is not None else ""
 
 
 def _versions(index: IndexMetadata) -> tuple[int, int, int]:
@@ -306,8 +336,8 @@ def _failure(index: str, shard: int, error: HanseError) -> dict[str, Any]:
     }
 
 
-def register(registry: ActionRegistry, primaries: Primaries, tasks: Tasks) -> None:
-    leader = Leader(primaries, tasks)
+def register(registry: ActionRegistry, primaries: Primaries, tasks: Tasks, is_peer: Callable[[str], bool]) -> None:
+    leader = Leader(primaries, tasks, is_peer)
     registry.register(requests.LEADER_METADATA, leader.metadata)
     registry.register(requests.LEADER_INDEXES, leader.indexes)
     registry.register(requests.SHARD_CHANGES, leader.changes)

@@ -125,13 +125,14 @@ class ChangesAtPrimary(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LeaseAtPrimary(msgspec.Struct, frozen=True):
-    """The lease of one shard that its primary is to remove."""
+    """The lease of one shard that its primary is to remove; `by`: for which peers, None for this cluster itself."""
 
     index: str
     index_uuid: str
     shard: int
     lease_id: str
     state_version: int
+    by: str | None = None
 
 
 class FirstCopy(msgspec.Struct, frozen=True):
