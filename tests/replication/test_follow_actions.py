@@ -11,6 +11,7 @@ from tests.two_clusters import Cluster
 
 from hanse.errors import HanseError, NodeDisconnectedError
 from hanse.index.administration import requests as administration
+from hanse.index.administration.requests import CreateIndex, PutTemplate, Rollover
 from hanse.replication import requests
 from hanse.replication.requests import ByFollower, Followers, OneIndex, PutFollow
 from hanse.transport.actions import Empty
@@ -188,3 +189,18 @@ async def test_statistics_name_the_nodes_that_did_not_answer(tmp_path: Path) -> 
             assert (failure["node_id"], failure["caused_by"]["reason"]) == (second.id, "the node was cut off")
         assert (await cluster.run(requests.FOLLOW_STATS, Followers()))["_nodes"]["failed"] == 1
         del second.gate.run_encoded
+
+
+async def test_a_backing_index_is_not_followed_beside_a_stream_that_is_written_here(pair: Pair) -> None:
+    here, there = pair
+    template = PutTemplate("logs", {"index_patterns": ["logs"], "data_stream": {}})
+    for cluster in pair:
+        await cluster.run(administration.PUT_INDEX_TEMPLATE, template)
+        await cluster.run(administration.CREATE_DATA_STREAM, CreateIndex(("logs",)))
+    rolled = await there.run(administration.ROLLOVER, Rollover(("logs",)))
+    body = {"remote_cluster": "there", "leader_index": rolled["new_index"]}
+    with pytest.raises(HanseError, match=r"local data stream \[logs\] is no longer marked as replicated"):
+        await here.run(requests.PUT_FOLLOW, PutFollow((rolled["new_index"],), body))
+    await here.run(requests.PUT_FOLLOW, PutFollow(("copy",), body))
+    copy = here.node.cluster.state.indices["copy"]
+    assert (copy.data_stream, copy.aliases) == ("", {})

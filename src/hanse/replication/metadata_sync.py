@@ -130,6 +130,7 @@ def synced(index: IndexMetadata, leader: LeaderMetadata) -> IndexMetadata:
     aliases = {
         name: alias_of(name, body if name == index.data_stream else {**body, "is_write_index": None})
         for name, body in leader.aliases.items()
+        if name == index.data_stream or name != leader.data_stream
     }
     if aliases != index.aliases:
         index = replaced(index, aliases=aliases, aliases_version=index.aliases_version + 1)
