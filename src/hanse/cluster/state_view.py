@@ -88,7 +88,7 @@ def _metadata(state: ClusterState, names: list[str]) -> dict[str, Any]:
                 "state": index.state,
                 "settings": nest(index.settings),
                 "mappings": {"_doc": index.mappings} if index.mappings else {},
-                "aliases": sorted(index.aliases),
+                "aliases": sorted(index.shown_aliases),
                 "primary_terms": {str(n): term for n, term in enumerate(index.primary_terms)},
                 "in_sync_allocations": _in_sync(state, name),
             }
