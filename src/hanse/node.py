@@ -20,7 +20,7 @@ from hanse.cluster.broadcast import Broadcast, Gathered
 from hanse.cluster.cluster_stats import ClusterStatsActions
 from hanse.cluster.embedded.node_lock import NodeLock
 from hanse.cluster.engine import ENGINE, ENGINE_SETTINGS, Surroundings, open_engine
-from hanse.cluster.formation import new_id, open_state, own_id
+from hanse.cluster.formation import open_state, own_id
 from hanse.cluster.health_report import HealthReport
 from hanse.cluster.membership import MEMBERSHIP_SETTINGS, Membership
 from hanse.cluster.names import ClusterNames
@@ -30,6 +30,7 @@ from hanse.cluster.requests import UpdateSettings
 from hanse.cluster.security_entries import ClusterSecurityStore
 from hanse.cluster.state import ClusterState, NodeMetadata
 from hanse.cluster.updates import ClusterService
+from hanse.cluster.uuids import new_uuid
 from hanse.cluster.voting_actions import VotingActions
 from hanse.errors import ConnectTransportError, SettingsError
 from hanse.index import document_actions
@@ -145,7 +146,7 @@ class Node:
         self._data_path = Path(settings.read(declared.PATH_DATA))
         self._logs_path = Path(settings.read(declared.PATH_LOGS) or self._data_path / "logs")
         self._name = settings.read(declared.NODE_NAME)
-        self._ephemeral_id = new_id()
+        self._ephemeral_id = new_uuid()
         self._tasks = Tasks()
         self._closers: list[Callable[[], Any]] = []
         self._ready = asyncio.Event()

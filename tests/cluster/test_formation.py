@@ -10,7 +10,7 @@ import pytest
 from tests.one_node import CRANE
 from tests.shared_engine import SharedState
 
-from hanse.cluster.formation import NODE_ID_FILE, new_id, open_state, own_id
+from hanse.cluster.formation import NODE_ID_FILE, open_state, own_id
 from hanse.cluster.state import ClusterState
 from hanse.errors import SettingsError
 from hanse.settings.registry import Settings
@@ -65,9 +65,3 @@ def test_a_node_keeps_its_id_in_a_file_that_is_its_own(tmp_path: Path) -> None:
 def test_a_folder_without_the_file_was_of_its_only_node(tmp_path: Path, name: str, is_it: bool) -> None:
     state = ClusterState("berlin", "u", nodes={CRANE.id: CRANE})
     assert (own_id(tmp_path, state, name) == CRANE.id) is is_it
-
-
-def test_ids_can_stand_in_an_address() -> None:
-    drawn = {new_id() for _ in range(100)}
-    assert len(drawn) == 100
-    assert all(len(one) == 22 and one.replace("-", "").replace("_", "").isalnum() for one in drawn)

@@ -7,8 +7,6 @@ Tests: tests/cluster/test_formation.py.
 from __future__ import annotations
 
 import asyncio
-import base64
-import secrets
 from pathlib import Path
 
 import structlog
@@ -18,6 +16,7 @@ from hanse.cluster import allocation
 from hanse.cluster.state import ClusterState
 from hanse.cluster.store import StateStore
 from hanse.cluster.updates import ClusterService
+from hanse.cluster.uuids import new_uuid
 from hanse.errors import FencedError, SettingsError
 from hanse.settings.node_settings import CLUSTER_NAME, INITIAL_MASTER_NODES, NODE_NAME
 from hanse.settings.registry import Settings
@@ -49,7 +48,7 @@ async def _formed(store: StateStore, settings: Settings) -> ClusterState:
     may_form = not founders or settings.read(NODE_NAME) in founders
     while True:
         if may_form:
-            first = ClusterState(settings.read(CLUSTER_NAME), new_id(), version=1)
+            first = ClusterState(settings.read(CLUSTER_NAME), new_uuid(), version=1)
             try:
                 await store.commit(ClusterState("", ""), first)
                 log.info("a new cluster was formed", cluster=first.cluster_name, uuid=first.cluster_uuid)
@@ -70,11 +69,6 @@ def own_id(data_path: Path, state: ClusterState, name: str) -> str:
         return file.read_text().strip()
     nodes = state.nodes
     known = [node.id for node in nodes.values() if len(nodes) == 1 and node.name == name]
-    node_id = known[0] if known else new_id()
+    node_id = known[0] if known else new_uuid()
     write_private(file, node_id.encode())
     return node_id
-
-
-def new_id() -> str:
-    """22 URL-safe characters that nobody else draws."""
-    return base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")

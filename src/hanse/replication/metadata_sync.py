@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 
 from hanse.cluster.state import IndexMetadata
+from hanse.cluster.uuids import new_uuid
 from hanse.errors import IllegalArgumentError
 from hanse.index import settings as index_settings
 from hanse.index.administration.bodies import alias_of, settings_of
-from hanse.index.administration.create import new_uuid, replaced
+from hanse.index.administration.create import replaced
 from hanse.index.administration.properties import with_mapping
 from hanse.replication.loop import Versions
 from hanse.replication.requests import LeaderMetadata

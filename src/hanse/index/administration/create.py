@@ -5,8 +5,6 @@ Tests: tests/index/administration/test_create.py.
 
 from __future__ import annotations
 
-import base64
-import secrets
 from typing import Any
 
 import msgspec
@@ -15,6 +13,7 @@ from hanse import clock
 from hanse.cluster.blocks import refuse_creation
 from hanse.cluster.state import AliasMetadata, ClusterState, IndexMetadata
 from hanse.cluster.updates import ClusterService
+from hanse.cluster.uuids import new_uuid
 from hanse.errors import (
     IllegalArgumentError,
     IndexNotFoundError,
@@ -45,11 +44,6 @@ from hanse.transport.actions import Call
 _BODY_KEYS = frozenset({"settings", "mappings", "aliases"})
 INDEX_VERSION = "9009000"
 """`index.version.created` as a number of the 9.x line; clients only show it."""
-
-
-def new_uuid() -> str:
-    """22 URL-safe characters, as Elasticsearch's index uuids look."""
-    return base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
 
 
 class IndexCreator:
