@@ -9,6 +9,8 @@ from tests.two_clusters import Cluster, until
 from hanse.cluster.state import ClusterState, NodeMetadata
 from hanse.cluster.updates import ClusterService
 from hanse.errors import HanseError
+from hanse.index.administration import requests as administration
+from hanse.index.administration.requests import ByNames, CreateIndex, PutTemplate, Rollover
 from hanse.replication import auto_follow, requests
 from hanse.replication.auto_follow import STATE_KEY, AutoFollow, checked_pattern, matches
 from hanse.replication.requests import AutoFollowPattern
@@ -50,6 +52,18 @@ async def test_new_indices_are_followed_and_old_ones_are_not(pair: Pair) -> None
     assert here.node.cluster.state.indices["logs-new-copy"].number_of_replicas == 0
     await until(lambda: here.node.auto_follow.stats()["number_of_successful_follow_indices"] == 1)
     assert here.node.auto_follow.stats()["auto_followed_clusters"][0]["cluster_name"] == "there"
+
+
+async def test_a_data_stream_is_followed_by_its_name_with_every_new_backing_index(pair: Pair) -> None:
+    here, there = pair
+    template = PutTemplate("logs", {"index_patterns": ["logs-*"], "data_stream": {}})
+    await there.run(administration.PUT_INDEX_TEMPLATE, template)
+    await put(here)
+    await there.run(administration.CREATE_DATA_STREAM, CreateIndex(("logs-app",)))
+    rolled = await there.run(administration.ROLLOVER, Rollover(("logs-app",)))
+    await until(lambda: known(here, rolled["old_index"]) and known(here, rolled["new_index"]))
+    (stream,) = (await here.run(administration.GET_DATA_STREAM, ByNames(("logs-app",))))["data_streams"]
+    assert (stream["generation"], stream["replicated"], len(stream["indices"])) == (2, True, 2)
 
 
 async def test_a_paused_pattern_catches_up_when_resumed(pair: Pair) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -87,7 +87,7 @@ class AutoFollow:
         previous = self._patterns(self._cluster.state).get(request.name, {})
         known = {*previous.get("followed", ()), *(entry["uuid"] for entry in existing.values())}
         if previous:
-            old_matches = {n for n in existing if matches(previous, n)}
+            old_matches = {n for n, entry in existing.items() if matches(previous, n, entry.get("data_stream", ""))}
             known = {*previous["followed"], *(existing[n]["uuid"] for n in existing if n not in old_matches)}
         stored = {
             **pattern,
@@ -199,8 +199,11 @@ class AutoFollow:
         done = {entry["uuid"] for entry in leaders.values()} & followed
         for leader, entry in leaders.items():
             if entry["uuid"] not in followed and entry["open"]:
+                stream = entry.get("data_stream", "")
                 others = [
-                    n for n, p in patterns.items() if n != name and p["remote_cluster"] == alias and matches(p, leader)
+                    n
+                    for n, p in patterns.items()
+                    if n != name and p["remote_cluster"] == alias and matches(p, leader, stream)
                 ]
                 if await self._follow(name, pattern, leader, entry["uuid"], others, identity):
                     done.add(entry["uuid"])
@@ -212,7 +215,7 @@ class AutoFollow:
 
     async def _leader_indexes(self, alias: str, pattern: Mapping[str, Any], identity: Identity) -> dict[str, Any]:
         found = await self._remotes.call(alias, LEADER_INDEXES, LeaderIndexes(), identity)
-        return {name: entry for name, entry in found.items() if matches(pattern, name)}
+        return {name: entry for name, entry in found.items() if matches(pattern, name, entry.get("data_stream", ""))}
 
     async def _follow(
         self,
@@ -254,13 +257,14 @@ class AutoFollow:
             self._errors.popitem(last=False)
 
 
-def matches(pattern: Mapping[str, Any], index: str) -> bool:
-    if index.startswith("."):
-        return False
-    excluded = pattern.get("leader_index_exclusion_patterns") or ()
-    return any(fnmatchcase(index, part) for part in pattern["leader_index_patterns"]) and not any(
-        fnmatchcase(index, part) for part in excluded
-    )
+def matches(pattern: Mapping[str, Any], index: str, stream: str = "") -> bool:
+    """By its own name or by that of its data stream. An index with a dot in front is followed with its stream only."""
+    names = [name for name in (index, stream) if name and not name.startswith(".")]
+
+    def fits(parts: Iterable[str]) -> bool:
+        return any(fnmatchcase(name, part) for name in names for part in parts)
+
+    return fits(pattern["leader_index_patterns"]) and not fits(pattern.get("leader_index_exclusion_patterns") or ())
 
 
 def checked_pattern(name: str, body: Mapping[str, Any]) -> dict[str, Any]:

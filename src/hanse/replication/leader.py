@@ -305,10 +305,11 @@ class Leader:
 
     async def indexes(self, call: Call, request: LeaderIndexes) -> dict[str, Any]:
         indices = self._cluster.state.indices
+        found = [indices[target.index] for target in call.targets.local if target.index in indices]
         return {
-            target.index: {"uuid": indices[target.index].uuid, "open": indices[target.index].is_open}
-            for target in call.targets.local
-            if target.index in indices
+            index.name: {"uuid": index.uuid, "open": index.is_open}
+            | ({"data_stream": index.data_stream} if index.data_stream else {})
+            for index in found
         }
 
 

@@ -156,7 +156,7 @@ class RemoveLease(msgspec.Struct, frozen=True):
 
 
 class LeaderIndexes(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The leader's index names and uuids, for auto-follow: `{name: {"uuid", "creation_date", "open"}}`."""
+    """The leader's index names and uuids, for auto-follow: `{name: {"uuid", "open", "data_stream"?}}`."""
 
     indices: tuple[str, ...] = ("*",)
     options: IndicesOptions = IndicesOptions()
