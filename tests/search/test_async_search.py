@@ -149,10 +149,11 @@ async def test_only_so_much_is_kept(held: Held, monkeypatch: pytest.MonkeyPatch)
     assert total(await held.submit(wait_s=30.0)) == 7
     refused = await held.submit(wait_s=30.0, keep_on_completion=True)
     assert "larger than [10] bytes" in str(refused.failure)
-    monkeypatch.setattr("hanse.search.async_search.KEPT_MAX", 1)
-    with pytest.raises(HanseError, match=r"keeps \[1\] async searches") as raised:
-        await held.submit()
-    assert raised.value.status == 429
+    for limit, who in (("KEPT_OF_ONE_MAX", ALICE), ("KEPT_MAX", BOB)):
+        monkeypatch.setattr(f"hanse.search.async_search.{limit}", 1)
+        with pytest.raises(HanseError, match="delete some, or let them expire") as raised:
+            await held.searches.submit(held.call(who), SubmitAsyncSearch(SEARCHED))
+        assert raised.value.status == 429
 
 
 async def test_a_scroll_is_refused(held: Held) -> None:

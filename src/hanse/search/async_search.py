@@ -30,7 +30,7 @@ from hanse.transport.actions import Acknowledged, Action, ActionRegistry, Call, 
 from hanse.transport.wire_errors import WireError, from_wire, to_wire
 
 WAIT_S, KEEP_ALIVE_S, KEEP_ALIVE_S_MIN = 1.0, 5 * 24 * 3600.0, 60.0
-KEPT_MAX = 500
+KEPT_MAX, KEPT_OF_ONE_MAX = 500, 100
 KEPT_BYTES_MAX = 256 * 1024 * 1024
 ASK_GRACE_S = 10.0
 """How much longer than it is to wait another node's answer may take."""
@@ -167,13 +167,16 @@ class AsyncSearches:
     # -- what this node keeps
 
     def _begun(self, call: Call, request: SubmitAsyncSearch) -> _Kept:
+        owner = owner_of(call.identity)
+        own = sum(kept.owner == owner for kept in self._kept.values())
         size = sum(len(kept.response) for kept in self._kept.values())
-        if len(self._kept) >= KEPT_MAX or size > KEPT_BYTES_MAX:
+        if own >= KEPT_OF_ONE_MAX or len(self._kept) >= KEPT_MAX or size > KEPT_BYTES_MAX:
             raise RejectedExecutionError(
-                f"this node keeps [{len(self._kept)}] async searches of [{size}] bytes; delete some, or let them expire"
+                f"this node keeps [{own}] async searches of this user, [{len(self._kept)}] of all with [{size}] bytes; "
+                f"delete some, or let them expire"
             )
         id = base64.urlsafe_b64encode(msgspec.msgpack.encode((self._reach.own_id, secrets.token_bytes(16)))).decode()
-        kept = _Kept(id, owner_of(call.identity), request.search, clock.now_ms(), 0)
+        kept = _Kept(id, owner, request.search, clock.now_ms(), 0)
         kept.is_awaited = not request.keep_on_completion
         self._kept[id] = kept
         self._expire_in(kept, request.keep_alive_s)
