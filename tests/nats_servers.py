@@ -76,6 +76,14 @@ class NatsServer:
         assert self.process is not None
         self.process.send_signal(number)
 
+    def freeze(self) -> None:
+        """SIGSTOP; when this returns no thread of it runs any more."""
+        self.signal(signal.SIGSTOP)
+        assert self.process is not None
+        tasks = Path(f"/proc/{self.process.pid}/task")
+        while any(_state(task) != "T" for task in tasks.iterdir()):
+            time.sleep(0.001)
+
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()
@@ -84,6 +92,14 @@ class NatsServer:
 
     async def connect(self, replicas: int = 1) -> Connection:
         return await connect_to([self.url], {}, replicas=replicas, timeout_s=WAIT_S)
+
+
+def _state(task: Path) -> str:
+    """As the kernel shows it; a thread that has ended counts as stopped."""
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return "T"
 
 
 async def eventually(ask: Callable[[], Awaitable[T]]) -> T:

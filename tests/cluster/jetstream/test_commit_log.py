@@ -138,7 +138,7 @@ async def test_an_answer_that_is_lost_neither_loses_nor_doubles_the_batch(
 ) -> None:
     log = await opened(own, "lost")
     await write(log, 3)
-    own_server.signal(signal.SIGSTOP)
+    own_server.freeze()
     waiting = asyncio.ensure_future(log.append(batch(3, b"asked once"), 3))
     await asyncio.sleep(1)  # several answers fail to come: the same batch is asked for again each time
     assert not waiting.done()
@@ -154,7 +154,7 @@ async def test_a_batch_that_landed_unheard_is_found_when_the_writer_goes_on(
     log = await opened(own, "unheard")
     await write(log, 1)
     monkeypatch.setattr(module, "APPEND_TIMEOUT_S", 0.5)
-    own_server.signal(signal.SIGSTOP)
+    own_server.freeze()
     with pytest.raises(UnavailableShardsError):
         await log.append(batch(1, b"unheard"), 1)
     own_server.signal(signal.SIGCONT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -113,6 +112,26 @@ async def test_with_a_server_less_streams_are_made_and_get_the_others_when_there
     fourth.kill()
 
 
+async def test_a_server_that_nobody_heard_of_keeps_no_stream_from_being_made_and_gets_it_later(
+    three: NatsCluster, opened: tuple[Connection, ManagedVoters]
+) -> None:
+    """It is down, and the others have started since: none of them would place a third copy."""
+    connection, _ = opened
+    first, second, third = three.servers
+    third.kill()
+    for server in (second, first):
+        server.kill()
+        server.start()
+    info = await written(connection, "meanwhile")
+    assert info.config.num_replicas == 2
+    assert connection.has_lowered.is_set()
+    await eventually(lambda: connection.js.publish("meanwhile.x", b"1"))
+    third.start()
+    while not await eventually(lambda: raised(connection)):
+        await asyncio.sleep(0.1)
+    await copies(connection, lambda found: found == {"n0": True, "n1": True, "n2": True})
+
+
 async def test_one_that_runs_goes_when_the_others_have_and_lead_everything(
     three: NatsCluster, opened: tuple[Connection, ManagedVoters]
 ) -> None:
@@ -138,7 +157,7 @@ async def test_nobody_is_taken_out_whom_the_majority_needs(
 ) -> None:
     connection, voters = opened
     await written(connection, "kept")
-    three.servers[2].signal(signal.SIGSTOP) if seems_alive else three.servers[2].kill()
+    three.servers[2].freeze() if seems_alive else three.servers[2].kill()
     with pytest.raises(
         IllegalArgumentError, match=r"of the \[2\] nats-servers that would be left \[1\] would answer, .*\[n2\]"
     ):

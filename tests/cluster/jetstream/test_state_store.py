@@ -113,14 +113,14 @@ async def test_lost_answers_neither_lose_nor_double_a_commit(tmp_path: Path, mon
     try:
         store = await opened(connection, "c")
         await store.commit(EMPTY, msgspec.structs.replace(EMPTY, version=1))
-        server.signal(signal.SIGSTOP)
+        server.freeze()
         one = msgspec.structs.replace(EMPTY, version=1)
         waiting = asyncio.ensure_future(store.commit(one, msgspec.structs.replace(EMPTY, version=2)))
         await asyncio.sleep(0.7)  # several answers fail to come
         server.signal(signal.SIGCONT)
         await waiting
         monkeypatch.setattr(module, "COMMIT_TIMEOUT_S", 0.3)
-        server.signal(signal.SIGSTOP)
+        server.freeze()
         two = msgspec.structs.replace(EMPTY, version=2)
         with pytest.raises(FailedToCommitClusterStateError, match="could not be written in time"):
             await store.commit(two, msgspec.structs.replace(EMPTY, version=3))
@@ -143,7 +143,7 @@ async def test_a_commit_waits_for_servers_that_elect(tmp_path: Path, monkeypatch
         one, two = [await opened(connection, "c") for connection in connections]
         states = [msgspec.structs.replace(EMPTY, version=version) for version in range(3)]
         await one.commit(states[0], states[1])
-        server.signal(signal.SIGSTOP)
+        server.freeze()
         waiting = asyncio.ensure_future(two.commit(states[1], states[2]))
         await asyncio.wait((waiting,), timeout=3 * connection_module.READ_TIMEOUT_S)
         assert not waiting.done()

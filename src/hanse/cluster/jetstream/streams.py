@@ -114,18 +114,30 @@ async def hand_over(client: Client, stream: Stream, timeout_s: float, but: Set[s
 
 
 async def make_stream(connection: Connection, config: api.StreamConfig) -> api.StreamInfo:
-    """On as many servers as `config` says, or as the group has. Raises one of NATS_ERRORS."""
+    """On as many servers as `config` says, or as the group has, or as are there. Raises one of NATS_ERRORS.
+
+    A server that is down, and has not been heard of since the others started, is given no stream. Then a majority of
+    those that were wanted is enough: it is what a write needs anyway, and `keep_replicas` adds the others later.
+    """
     try:
         return await connection.management.add_stream(config)
     except NATS_ERRORS as error:
-        if error_code(error) != NO_SUITABLE_PEERS or connection.group_size is None:
+        if error_code(error) != NO_SUITABLE_PEERS:
             raise
-        size = await connection.group_size()
-        if size >= (config.num_replicas or 1):
-            raise
-    log.warning("a stream was made on fewer nats-servers than wanted", stream=config.name, servers=size)
-    connection.has_lowered.set()
-    return await connection.management.add_stream(config.evolve(num_replicas=size))
+        refusal = error
+    wanted = config.num_replicas or 1
+    size = wanted if connection.group_size is None else await connection.group_size()
+    for fewer in [size] if size < wanted else range(wanted - 1, wanted // 2, -1):
+        try:
+            made = await connection.management.add_stream(config.evolve(num_replicas=fewer))
+        except NATS_ERRORS as error:
+            if error_code(error) != NO_SUITABLE_PEERS:
+                raise
+            continue
+        log.warning("a stream was made on fewer nats-servers than wanted", stream=config.name, servers=fewer)
+        connection.has_lowered.set()
+        return made
+    raise refusal
 
 
 async def keep_replicas(connection: Connection) -> None:
