@@ -91,6 +91,8 @@ def under_fire(cluster: LocalCluster, joined: Network | None, seed: int, folder:
         asyncio.run(both())
         nemesis.heal()
         wait_for_green(cluster)
+        # A copy follows behind the acknowledgement; a refresh has each come to where its primary is.
+        assert ok(first, "POST", "/_refresh")["_shards"]["failed"] == 0
         shown = shown_by_each_node(cluster)
         copies = held(first, cluster.nodes, SHARDS)
         statuses = cluster.stop()
