@@ -17,7 +17,7 @@ import msgspec
 from hanse.cluster.blocks import refuse_change
 from hanse.errors import HanseError, IllegalArgumentError, RetryOnPrimaryError, RoutingMissingError
 from hanse.index import settings as index_settings
-from hanse.index.administration.data_streams import refuse_overwriting
+from hanse.index.administration.data_streams import is_stream, refuse_overwriting
 from hanse.index.administration.requests import AUTO_CREATE, CreatedIndex, CreateIndex
 from hanse.index.auto_create import check_alias, check_auto_create
 from hanse.index.bulk_names import Named, refuse_together
@@ -209,19 +209,27 @@ class DocumentWrites:
             named = Named(item.index, _right_to(item.op).name, item.require_alias)
             if item.problem is None and named not in places:
                 places[named] = await _asked(call, item)
-        refuse_together(places, self._cluster.state)
+        state = self._cluster.state
+        refuse_together(places, state)
+        streams = {
+            named
+            for named, place in places.items()
+            if not isinstance(place, HanseError) and is_stream(state, named.name, place.index)
+        }
         for number, item in enumerate(bulk.items):
             if number % ITEMS_AT_A_TIME == ITEMS_AT_A_TIME - 1:
                 await asyncio.sleep(0)
             if item.problem is not None:
                 bulk.fail(number, item.index, item.problem)
                 continue
-            place = places[Named(item.index, _right_to(item.op).name, item.require_alias)]
+            named = Named(item.index, _right_to(item.op).name, item.require_alias)
+            place = places[named]
             if isinstance(place, HanseError):
                 bulk.fail(number, item.index, place)
                 continue
             try:
-                refuse_overwriting(self._cluster.state, item.index, place.index, item.op.op)
+                if named in streams:
+                    refuse_overwriting(state, named.name, place.index, item.op.op)
                 bulk.place(number, place, item)
             except HanseError as error:
                 bulk.fail(number, place.index, error)

@@ -9,9 +9,6 @@ Rules: spec, ccs.md; the documentation of async search. Tests: tests/search/test
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,9 +16,11 @@ import msgspec
 
 from hanse import clock
 from hanse.errors import HanseError, IllegalArgumentError, RejectedExecutionError, ResourceNotFoundError
-from hanse.search.contexts import Owner, owner_of
+from hanse.search import pit_id
+from hanse.search.contexts import Owner, new_id, only, owner_of
 from hanse.search.copies import ELSEWHERE
 from hanse.search.merge import render
+from hanse.search.pit_id import Part
 from hanse.search.reach import Reach
 from hanse.search.request import SEARCH, SearchRequest, SearchResult
 from hanse.settings.units import format_time
@@ -175,7 +174,7 @@ class AsyncSearches:
                 f"this node keeps [{own}] async searches of this user, [{len(self._kept)}] of all with [{size}] bytes; "
                 f"delete some, or let them expire"
             )
-        id = base64.urlsafe_b64encode(msgspec.msgpack.encode((self._reach.own_id, secrets.token_bytes(16)))).decode()
+        id = pit_id.encode((Part(self._reach.own_id, new_id(), 0),))
         kept = _Kept(id, owner, request.search, clock.now_ms(), 0)
         kept.is_awaited = not request.keep_on_completion
         self._kept[id] = kept
@@ -226,11 +225,8 @@ class AsyncSearches:
 
 
 def _node_of(id: str) -> str:
-    try:
-        node, _ = msgspec.msgpack.decode(base64.urlsafe_b64decode(id.encode()), type=tuple[str, bytes])
-    except (msgspec.MsgspecError, binascii.Error, ValueError) as error:
-        raise IllegalArgumentError(f"invalid id: [{id}]") from error
-    return node
+    """The id is that of a context which holds no shard."""
+    return only(pit_id.parts_of(id), id).node
 
 
 def _check_keep_alive(seconds: float) -> None:

@@ -147,7 +147,7 @@ class Contexts:
 
     async def scroll(self, call: Call, request: ScrollRequest) -> SearchResult:
         """The next page of a scroll that is on this node alone. Raises what Elasticsearch says of one that is gone."""
-        part = _only(pit_id.scroll_parts(request.scroll_id), request.scroll_id)
+        part = only(pit_id.scroll_parts(request.scroll_id), request.scroll_id)
         context = self._find(call.identity, part.context)
         if context is None or context.body is None:
             raise all_shards_failed([missing(part)])
@@ -231,7 +231,7 @@ class Contexts:
     @contextmanager
     def pit_views(self, call: Call, body: SearchBody) -> Iterator[list[ShardView]]:
         """The shards of the body's point in time, which is on this node alone, as the caller may see them now."""
-        part = _only(pit_id.parts_of(body.pit_id or ""), body.pit_id)
+        part = only(pit_id.parts_of(body.pit_id or ""), body.pit_id)
         try:
             with self.part_views(call, part.context, body.pit_keep_alive) as views:
                 yield views
@@ -362,7 +362,7 @@ def read_keep_alive(text: str, name: str, most_s: float = MAX_KEEP_ALIVE.default
     return seconds
 
 
-def _only(parts: tuple[Part, ...], text: str | None) -> Part:
+def only(parts: tuple[Part, ...], text: str | None) -> Part:
     if len(parts) != 1:
         raise IllegalArgumentError(f"invalid id: [{text}]")
     return parts[0]

@@ -14,7 +14,7 @@ from hanse.cluster.updates import ClusterService
 from hanse.errors import IllegalArgumentError, IndexNotFoundError
 from hanse.index.administration.blocks import refuse_change
 from hanse.index.administration.create import with_stream
-from hanse.index.administration.data_streams import TIMESTAMP, backing_indices, generation, template_of
+from hanse.index.administration.data_streams import TIMESTAMP, backing_indices, generation, is_stream, template_of
 from hanse.index.administration.names import check_index_name
 from hanse.index.administration.requests import ByNames, CreateIndex
 from hanse.index.service import Indices
@@ -61,7 +61,7 @@ class DataStreams:
     def _named(self, call: Call, request: ByNames) -> list[str]:
         """The streams that the request means. Raises IndexNotFoundError when it names what is none."""
         state = self._cluster.state
-        found = {target.name for target in call.targets.local if _is_stream(state, target.name, target.index)}
+        found = {target.name for target in call.targets.local if is_stream(state, target.name, target.index)}
         for name in request.indices:
             if "*" not in name and not name.startswith("-") and name != "_all" and name not in found:
                 raise IndexNotFoundError.of(name)
@@ -90,7 +90,3 @@ class DataStreams:
             "rollover_on_write": False,
         }
         return {key: value for key, value in shown.items() if value is not None}
-
-
-def _is_stream(state: ClusterState, name: str, index: str) -> bool:
-    return index in state.indices and state.indices[index].data_stream == name

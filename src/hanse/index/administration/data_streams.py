@@ -79,9 +79,14 @@ def refuse_stream_name(state: ClusterState, name: str) -> None:
         )
 
 
+def is_stream(state: ClusterState, name: str, index: str) -> bool:
+    """Whether the index was named by that of its stream."""
+    return index in state.indices and name == state.indices[index].data_stream
+
+
 def refuse_overwriting(state: ClusterState, name: str, index: str, op: str) -> None:
     """Through the name of a stream documents are only added; its backing indices take other writes."""
-    if op != "create" and index in state.indices and name == state.indices[index].data_stream:
+    if op != "create" and is_stream(state, name, index):
         raise IllegalArgumentError("only write ops with an op_type of create are allowed in data streams")
 
 

@@ -73,16 +73,17 @@ class RolloverAction:
         new_body = {key: value for key, value in request.body.items() if key != "conditions"}
         state = self._cluster.state
         old = write_index(state, alias)
-        new = request.new_index or _next(old, alias)
+        stream = alias if old.data_stream == alias else ""
+        new = request.new_index or (_next_backing(old) if stream else next_name(old.name))
         check_index_name(new)
-        build(state, new, new_body, old.data_stream)
+        build(state, new, new_body, stream)
         conditions = request.body.get("conditions")
         met = evaluate(conditions, await self._measures(call, old)) if conditions else {}
         answer = {"old_index": old.name, "new_index": new, "dry_run": request.dry_run, "conditions": met}
         if request.dry_run or not is_due(met):
             return {"acknowledged": False, "shards_acknowledged": False, **answer, "rolled_over": False}
         by_the_caller = request.new_index is not None or bool(new_body.get("aliases"))
-        if by_the_caller and old.data_stream:
+        if by_the_caller and stream:
             raise IllegalArgumentError(
                 "aliases, mappings, and index settings may not be specified when rolling over a data stream"
                 if request.new_index is None
@@ -93,7 +94,7 @@ class RolloverAction:
 
         def change(state: ClusterState) -> ClusterState:
             if not by_the_caller:
-                state = state.with_index(build(state, new, new_body, old.data_stream))
+                state = state.with_index(build(state, new, new_body, stream))
             return turned(state, alias, old.name, new)
 
         await self._cluster.update(f"rollover [{alias}]", change)
@@ -136,10 +137,8 @@ def next_name(old: str) -> str:
     return f"{counted[1]}-{int(counted[2]) + 1:0{_DIGITS}d}"
 
 
-def _next(old: IndexMetadata, alias: str) -> str:
-    if old.data_stream == alias:
-        return backing_name(alias, generation(old) + 1, clock.now_ms())
-    return next_name(old.name)
+def _next_backing(old: IndexMetadata) -> str:
+    return backing_name(old.data_stream, generation(old) + 1, clock.now_ms())
 
 
 def evaluate(conditions: Any, measures: Measures) -> dict[str, bool]:
