@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from hanse.cluster.state import ClusterState
-from hanse.index.administration.data_streams import TIMESTAMP
+from hanse.index.mapping.parameters import TIMESTAMP
 from hanse.transport.actions import Targets
 
 

@@ -86,7 +86,7 @@ class _Kept:
     completed_ms: int | None = None
     response: bytes = b""
     error: HanseError | None = None
-    is_awaited: bool = True
+    is_awaited: bool = False
     """Whether the answer goes to who waits for it and is not kept: then it may be as long as any."""
 
     def shown(self, *, with_id: bool = True) -> AsyncSearch:
@@ -175,8 +175,7 @@ class AsyncSearches:
                 f"delete some, or let them expire"
             )
         id = pit_id.encode((Part(self._reach.own_id, new_id(), 0),))
-        kept = _Kept(id, owner, request.search, clock.now_ms(), 0)
-        kept.is_awaited = not request.keep_on_completion
+        kept = _Kept(id, owner, request.search, clock.now_ms(), 0, is_awaited=not request.keep_on_completion)
         self._kept[id] = kept
         self._expire_in(kept, request.keep_alive_s)
         kept.running = self._tasks.spawn("async search", self._run(call, kept))

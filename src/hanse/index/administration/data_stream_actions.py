@@ -14,9 +14,10 @@ from hanse.cluster.updates import ClusterService
 from hanse.errors import IllegalArgumentError, IndexNotFoundError
 from hanse.index.administration.blocks import refuse_change
 from hanse.index.administration.create import with_stream
-from hanse.index.administration.data_streams import TIMESTAMP, backing_indices, generation, is_stream, template_of
+from hanse.index.administration.data_streams import backing_indices, generation, is_stream, template_of
 from hanse.index.administration.names import check_index_name
 from hanse.index.administration.requests import ByNames, CreateIndex
+from hanse.index.mapping.parameters import TIMESTAMP
 from hanse.index.service import Indices
 from hanse.transport.actions import Acknowledged, Call
 

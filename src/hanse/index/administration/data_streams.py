@@ -17,9 +17,9 @@ import msgspec
 from hanse.cluster.state import AliasMetadata, ClusterState, IndexMetadata
 from hanse.errors import IllegalArgumentError
 from hanse.index.administration.templates import composable_for
+from hanse.index.mapping.parameters import TIMESTAMP
 from hanse.settings.registry import RawValue
 
-TIMESTAMP = "@timestamp"
 PREFIX = ".ds-"
 _GENERATION = re.compile(r"-(\d{6,})$")
 

@@ -20,7 +20,7 @@ from hanse.index.mapping.definition import shown
 from hanse.index.mapping.field_type import FieldType
 from hanse.index.mapping.mapping import Mapping
 from hanse.index.mapping.merge import is_object
-from hanse.index.mapping.parameters import METADATA_FIELDS
+from hanse.index.mapping.parameters import METADATA_FIELDS, TIMESTAMP
 from hanse.index.mapping.source import check_duplicates, count_keys, locate, parse, parse_exactly
 from hanse.index.mapping.values import plain_text
 from hanse.index.mapping.writers import Collected, ExactNumbersNeededError, FieldFailure, Put, writer
@@ -408,12 +408,12 @@ class DocumentMapper:
 
 def _check_timestamp(parsed: dict[str, Any]) -> None:
     """Every document of a data stream is of one moment."""
-    value = parsed.get("@timestamp")
+    value = parsed.get(TIMESTAMP)
     if value is None:
-        raise DocumentParsingError("[1:1] failed to parse: data stream timestamp field [@timestamp] is missing")
+        raise DocumentParsingError(f"[1:1] failed to parse: data stream timestamp field [{TIMESTAMP}] is missing")
     if value.__class__ is list and len(value) != 1:
         raise DocumentParsingError(
-            "[1:1] failed to parse: data stream timestamp field [@timestamp] encountered multiple values"
+            f"[1:1] failed to parse: data stream timestamp field [{TIMESTAMP}] encountered multiple values"
         )
 
 

@@ -161,6 +161,8 @@ ROOT_PARAMETERS = frozenset(
         "subobjects",
     }
 )
+TIMESTAMP = "@timestamp"
+"""The field that every document of a data stream has."""
 DYNAMIC_VALUES = ("true", "false", "strict", "runtime")
 METADATA_FIELDS = frozenset(
     {"_id", "_index", "_source", "_routing", "_seq_no", "_primary_term", "_version", "_field_names", "_ignored"}
